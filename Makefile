@@ -1,0 +1,35 @@
+# Each target brings what it needs; nothing has to be installed first but git, make and Python 3.10 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+MODELS := models/magika.onnx models/silero-vad.onnx models/minilm.onnx
+SHAPES := --shape unk__214=1 --shape batch=1 --shape sequence=576 --shape batch_size=1 --shape sequence_length=32
+
+.PHONY: measure test check test-slow clean
+
+# Three trained models on this machine and on an emulated Raspberry Pi 4, with both runtimes.
+measure: .venv/ready
+	@$(BIN)/python examples/fetch_models.py models
+	@$(BIN)/hwloop measure $(MODELS) $(SHAPES) -d local -d pi4
+
+# Linters, types and every test but the slow ones.
+test: check
+	@$(BIN)/hwloop emulator up pi4 --timeout 1500
+	$(BIN)/pytest -m "not slow"
+
+test-slow: .venv/ready
+	$(BIN)/pytest -m slow
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/ready: pyproject.toml constraints.txt
+	@echo "Making .venv with hwloop and TVM's compiler: about 300 MB to fetch, once."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools>=77"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,tvm]"
+	@touch .venv/ready
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Devices: the fleet file, the transports, and what runs on a device."""

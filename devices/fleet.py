@@ -1,0 +1,212 @@
+"""The fleet: which devices there are and how each is reached, as devices.yaml says."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from hwloop.devices.emulator.boards import BOARDS
+from hwloop.errors import UsageError
+from hwloop.paths import config_dir
+from hwloop.records import Target
+
+FILE_NAME = "devices.yaml"
+FILE_VARIABLE = "HWLOOP_DEVICES"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+# A jump host: [user@]host[:port], an IPv6 address in brackets.
+JUMP = re.compile(
+    r"(?:(?P<user>[^\s@:,/-][^\s@:,/]*)@)?"
+    r"(?P<host>\[[0-9A-Za-z:.%]+\]|[^\s@:,/-][^\s@:,/]*)"
+    r"(?::(?P<port>\d{1,5}))?"
+)
+
+RuntimeName = Literal["onnxruntime", "tvm"]
+Word = Annotated[str, Field(pattern=NAME_PATTERN)]
+Feature = Annotated[str, Field(pattern=r"^[+-][A-Za-z0-9._-]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TargetSettings(_Strict):
+    """What a compiler must know of a device, where the device's own facts are not to decide it."""
+
+    triple: str = Field(pattern=r"^[a-z0-9_]+(-[a-z0-9_.]+){1,3}$", description="as aarch64-linux-gnu")
+    cpu: str = Field(pattern=r"^[A-Za-z0-9._+-]+$", description="LLVM's name of the CPU, as cortex-a72")
+    features: tuple[Feature, ...] = Field((), strict=False, description="a list, as [+neon, -sve]")
+    num_cores: int = Field(1, ge=1, le=1024, description="a whole number, 1 to 1024")
+    glibc: str = Field(
+        "2.28",
+        pattern=r"^2\.\d{1,2}$",
+        description='the oldest glibc, in quotes: "2.30" (without them it would be 2.3)',
+    )
+
+    def record(self) -> Target:
+        """Return the target."""
+        major, minor = self.glibc.split(".")
+        return Target(self.triple, self.cpu, self.features, self.num_cores, (int(major), int(minor)))
+
+
+class BaseSettings(_Strict):
+    """What every device has. `threads` None: as many as the protocol says; `cache_dir` "": the usual one."""
+
+    tags: tuple[Word, ...] = Field((), strict=False, description="a list of words, as [arm64, kitchen]")
+    runtimes: tuple[RuntimeName, ...] = Field(
+        ("onnxruntime", "tvm"), strict=False, min_length=1, description="a list out of onnxruntime and tvm"
+    )
+    threads: int | None = Field(None, ge=1, le=1024, description="a whole number, 1 to 1024")
+    python: str = Field("python3", pattern=r"^[^\s-]\S*$", description="the device's Python: a name or a path")
+    cache_dir: str = Field("", pattern=r"^(/[^\x00-\x1f]*)?$", description="an absolute path on the device")
+    cache_limit_mb: int = Field(4096, ge=64, le=1 << 24, description="megabytes, 64 at least")
+    connect_timeout_s: float = Field(
+        30.0, gt=0, le=600, allow_inf_nan=False, description="seconds, above 0 and up to 600"
+    )
+    target: TargetSettings | None = Field(
+        None, description="a mapping of triple, cpu, features, num_cores and glibc"
+    )
+
+
+class LocalDevice(BaseSettings):
+    """The machine that hwloop runs on; its Python is hwloop's own ("") unless `python` says otherwise."""
+
+    transport: Literal["local"]
+    python: str = Field("", pattern=r"^([^\s-]\S*)?$", description="a Python: a name or a path")
+
+
+class SshDevice(BaseSettings):
+    """A device behind SSH; what is None comes from ~/.ssh/config or SSH's usual defaults."""
+
+    transport: Literal["ssh"]
+    host: str = Field(
+        pattern=r"^[^\s@/,-][^\s@/,]*$", description="a name, an address, or a Host of ~/.ssh/config, without user@"
+    )
+    user: str | None = Field(None, pattern=r"^[^\s@:/-][^\s@:/]*$", description="the login name")
+    port: int | None = Field(None, ge=1, le=65535, description="a TCP port, 1 to 65535")
+    key_file: str | None = Field(None, min_length=1, description="the path of a private key, as ~/.ssh/id_ed25519")
+    jump: str | None = Field(
+        None, description="one or more [user@]host[:port], separated by commas, in the order of the way there"
+    )
+
+    @field_validator("jump")
+    @classmethod
+    def _check_jump(cls, value: str | None) -> str | None:
+        for hop in value.split(",") if value is not None else ():
+            found = JUMP.fullmatch(hop.strip())
+            if not found or not 1 <= int(found["port"] or 22) <= 65535:
+                raise ValueError(f"{hop.strip()!r} is no [user@]host[:port]")
+        return value
+
+
+class EmulatedDevice(BaseSettings):
+    """A board under QEMU on this machine; it counts instructions."""
+
+    transport: Literal["emulated"]
+    board: str = Field(description=f"one of {', '.join(BOARDS)}")
+
+    @field_validator("board")
+    @classmethod
+    def _check_board(cls, value: str) -> str:
+        if value not in BOARDS:
+            raise ValueError(f"there is no emulated board {value!r}")
+        return value
+
+
+Settings = LocalDevice | SshDevice | EmulatedDevice
+
+
+@dataclass(frozen=True)
+class Device:
+    """One entry of the fleet, with its name."""
+
+    name: str
+    settings: Settings
+
+    @property
+    def emulated(self) -> bool:
+        """Whether it counts instructions instead of taking times."""
+        return isinstance(self.settings, EmulatedDevice)
+
+    @property
+    def on_this_host(self) -> bool:
+        """Whether it shares this machine's processors."""
+        settings = self.settings
+        return not isinstance(settings, SshDevice) or settings.host in ("localhost", "127.0.0.1", "::1")
+
+    @property
+    def address(self) -> str:
+        """How tables and messages show where it is."""
+        settings = self.settings
+        if isinstance(settings, SshDevice):
+            user = f"{settings.user}@" if settings.user else ""
+            port = f":{settings.port}" if settings.port else ""
+            return f"{user}{settings.host}{port}" + (f" through {settings.jump}" if settings.jump else "")
+        return f"emulated {settings.board}" if isinstance(settings, EmulatedDevice) else "this machine"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All devices in the order of the file; `source` is the file, or None for this machine alone."""
+
+    devices: tuple[Device, ...]
+    source: Path | None = None
+
+    def select(self, names_or_tags: Sequence[str] = ()) -> list[Device]:
+        """Return the devices of these names and tags, in the order of the file; all of them when none is named.
+
+        Raises:
+            UsageError: a word is neither a device nor a tag.
+        """
+        names = [device.name for device in self.devices]
+        tags = sorted({tag for device in self.devices for tag in device.settings.tags})
+        for word in names_or_tags:
+            if word not in names and word not in tags:
+                place = f" in {self.source}" if self.source else f"; without a {FILE_NAME} there is this machine alone"
+                raise UsageError(
+                    f"there is no device and no tag {word!r}{place}",
+                    remedy=f"{did_you_mean(word, [*names, *tags])}"
+                    f"Devices: {', '.join(names)}. Tags: {', '.join(tags) or 'none'}.",
+                )
+        wanted = set(names_or_tags)
+        return [
+            device
+            for device in self.devices
+            if not wanted or device.name in wanted or wanted.intersection(device.settings.tags)
+        ]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `Did you mean ...? ` for a word that is close to a known one, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean `{close[0]}`? " if close else ""
+
+
+def load_fleet(path: Path | None = None) -> Fleet:
+    """Return the fleet of a file.
+
+    The file is `path`, or what HWLOOP_DEVICES names, or devices.yaml in the working folder or in the user's
+    configuration folder; without any of them the fleet is this machine alone, named `local`.
+
+    Raises:
+        ConfigError: the file cannot be read or has mistakes; it carries all of them.
+    """
+    from hwloop.devices.fleet_file import read_fleet_file
+
+    source = path or _find()
+    if source is None:
+        return Fleet((Device("local", LocalDevice(transport="local", tags=("host",))),))
+    return Fleet(read_fleet_file(source), source)
+
+
+def _find() -> Path | None:
+    given = os.environ.get(FILE_VARIABLE)
+    if given:
+        return Path(given)
+    return next((file for file in (Path(FILE_NAME), config_dir() / FILE_NAME) if file.exists()), None)

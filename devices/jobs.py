@@ -1,0 +1,119 @@
+"""A job for the runner, and what comes back."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hwloop.errors import RunnerError
+from hwloop.records import Artifact, Evidence, Failure, FailureKind, ProcessBudget, TimingProtocol
+
+
+
+@dataclass(frozen=True)
+class RawOutput:
+    """One output as the device computed it; `data` is in C order, little-endian."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What one process measured, before its outputs were compared.
+
+    `outputs` is None when the host already knows outputs of that digest. Times are in nanoseconds.
+    """
+
+    started_at: str
+    samples_ns: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+    steady: bool
+    instructions: tuple[int, ...]
+    peak_rss_bytes: int | None
+    load_ms: float
+    outputs_digest: str
+    outputs: tuple[RawOutput, ...] | None
+    before: Evidence
+    after: Evidence
+
+
+def job_request(
+    artifact: Artifact,
+    folder_digest: str,
+    input_digests: Mapping[str, str],
+    protocol: TimingProtocol,
+    budget: ProcessBudget,
+    *,
+    counted: bool,
+    known_outputs: Collection[str],
+) -> dict[str, object]:
+    """Return the request that makes a zygote time `artifact` in one fresh process."""
+    return {
+        "op": "job",
+        "artifact": folder_digest,
+        "entry": artifact.entry,
+        "options": dict(artifact.options or {}),
+        "inputs": [{**spec.as_json(), "blob": input_digests[spec.name]} for spec in artifact.inputs],
+        "outputs": [spec.as_json() for spec in artifact.outputs],
+        "threads": protocol.threads,
+        "warmup_seconds": protocol.warmup_seconds,
+        "relative_width": protocol.relative_width,
+        "seconds": budget.seconds,
+        "min_calls": budget.min_calls,
+        "max_calls": budget.max_calls,
+        "counted_calls": protocol.counted_calls if counted else 0,
+        "known_outputs": sorted(known_outputs),
+        "deadline_s": protocol.process_deadline_s,
+    }
+
+
+def parse_reply(device: str, reply: Mapping[str, Any]) -> JobResult | Failure:
+    """Return what a zygote answered to a job.
+
+    Raises:
+        RunnerError: the answer is not of the agreed form.
+    """
+    try:
+        if "failure" in reply:
+            failure = reply["failure"]
+            return Failure(FailureKind(failure["kind"]), str(failure["message"]), str(failure["detail"]))
+        return _parse_result(reply["ok"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunnerError(device, f"the runner's result is not of the agreed form: {error!r}") from error
+
+
+def _parse_result(result: Mapping[str, Any]) -> JobResult:
+    return JobResult(
+        started_at=str(result["started_at"]),
+        samples_ns=_integers(result["samples_ns"]),
+        warmup_ns=_integers(result["warmup_ns"]),
+        steady=bool(result["steady"]),
+        instructions=_integers(result["instructions"]),
+        peak_rss_bytes=None if result["peak_rss_bytes"] is None else int(result["peak_rss_bytes"]),
+        load_ms=float(result["load_ms"]),
+        outputs_digest=str(result["outputs_digest"]),
+        outputs=None if result["outputs"] is None else tuple(map(_output, result["outputs"])),
+        before=parse_evidence(result["before"]),
+        after=parse_evidence(result["after"]),
+    )
+
+
+def _integers(values: Sequence[object]) -> tuple[int, ...]:
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError("a time or count is no whole number")
+    return tuple(values)  # type: ignore[arg-type]
+
+
+def _output(output: Mapping[str, Any]) -> RawOutput:
+    data = base64.b64decode(output["data"], validate=True)
+    return RawOutput(str(output["name"]), str(output["dtype"]), _integers(output["shape"]), data)
+
+
+def parse_evidence(found: Mapping[str, Any]) -> Evidence:
+    """Return the runner's evidence as a record."""
+    return Evidence(**{**found, "frequencies_mhz": tuple(found["frequencies_mhz"])})

@@ -1,0 +1,240 @@
+"""An open device: its agent, its zygotes, and what was pushed to it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hwloop.deadline import Deadline
+from hwloop.devices.agent import Agent, exchange, read_reply
+from hwloop.devices.folders import Blob, Folder
+from hwloop.devices.jobs import JobResult, parse_evidence, parse_reply
+from hwloop.devices.runner import RUNNER_FILE
+from hwloop.devices.transports.base import Process, Transport
+from hwloop.digests import digest_file
+from hwloop.errors import DeviceDiskFull, DeviceTimeout, DeviceUnsuited, RunnerError
+from hwloop.records import DeviceFacts, Evidence, Failure
+
+ANSWER_S = 60.0
+READY_S = 120.0
+GRACE_S = 15.0
+DISK_RESERVE_BYTES = 64 << 20
+
+# Prints the cache folder, the interpreter, and whether the runner is there: one round trip.
+BOOTSTRAP = """
+cache=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/hwloop/device}
+echo "$cache"
+command -v "$2" || echo
+[ -s "$cache/$3" ] && echo present || echo absent
+"""
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a session is opened: the device's Python, its cache folder ("": the usual one), and what precedes
+    the command of a process whose instructions are counted."""
+
+    python: str = "python3"
+    cache_dir: str = ""
+    counted_prefix: tuple[str, ...] = ()
+
+
+class Zygote:
+    """A process on the device that has imported a runtime and forks a fresh process for each job."""
+
+    def __init__(self, device: str, process: Process) -> None:
+        self._device = device
+        self._process = process
+
+    def run(self, request: dict[str, object]) -> JobResult | Failure:
+        """Run one job; a hang or a crash of the job is a Failure.
+
+        Raises:
+            RunnerError: the zygote itself ended or broke its contract.
+            DeviceTimeout: nothing came within the job's deadline and 15 s more; the zygote is dead then.
+        """
+        limit_s = float(request["deadline_s"])  # type: ignore[arg-type]
+        try:
+            reply = exchange(self._device, self._process, request, Deadline.after(limit_s + GRACE_S))
+        except DeviceTimeout:
+            self._process.kill()
+            raise
+        return parse_reply(self._device, reply)
+
+    def close(self) -> None:
+        """End the zygote and the job that it may be running."""
+        self._process.kill()
+
+
+class DeviceSession:
+    """One open connection to one device; push from one thread while another one times."""
+
+    def __init__(self, name: str, transport: Transport, options: SessionOptions) -> None:
+        self.name = name
+        self._transport = transport
+        self._options = options
+        self._zygotes: dict[tuple[str, str], Zygote] = {}
+        self._pushing = threading.Lock()
+        self.pushed_bytes = 0
+
+    def open(self, deadline: Deadline) -> None:
+        """Connect, bring the runner, start its agent and read the device's facts.
+
+        Raises:
+            DeviceUnsuited: the device has no Python, or one too old.
+            DeviceError: whatever else the transport raises.
+        """
+        self._transport.open(deadline)
+        runner_name = f"runner-{digest_file(RUNNER_FILE)[:16]}.py"
+        asked = self._transport.run(
+            ["sh", "-c", BOOTSTRAP, "sh", self._options.cache_dir, self._options.python, runner_name], deadline
+        )
+        lines = asked.stdout.decode(errors="replace").splitlines()
+        if asked.status != 0 or len(lines) < 3:
+            raise RunnerError(self.name, f"its shell did not answer: {asked.stderr.decode(errors='replace')}")
+        self._cache, self._python, present = lines[-3:]
+        if not self._python:
+            raise DeviceUnsuited(
+                self.name,
+                f"it has no {self._options.python}",
+                remedy="Install python3 (3.8 or newer) there, or set `python` in devices.yaml.",
+            )
+        self._runner = f"{self._cache}/{runner_name}"
+        if present != "present":
+            self._transport.put(RUNNER_FILE, self._runner, deadline)
+        self._agent = self._start_agent(deadline)
+        self.facts = parse_facts(self.name, self._agent.ask("facts", deadline))
+
+    def _start_agent(self, deadline: Deadline) -> Agent:
+        process = self._transport.start(self._command("agent", self._cache), deadline)
+        agent = Agent(self.name, process)
+        try:
+            agent.ask("evidence", deadline)
+        except RunnerError as error:
+            self._refuse_old_python(deadline)
+            raise error
+        return agent
+
+    def _refuse_old_python(self, deadline: Deadline) -> None:
+        script = "import sys; print('%d.%d' % sys.version_info[:2]); sys.exit(sys.version_info < (3, 8))"
+        asked = self._transport.run([self._python, "-c", script], deadline)
+        if asked.status == 1 and asked.stdout:
+            version = asked.stdout.decode(errors="replace").strip()
+            raise DeviceUnsuited(
+                self.name, f"its Python is {version}", remedy="Install Python 3.8 or newer, or set `python`."
+            )
+
+    def _command(self, *words: str) -> list[str]:
+        return [self._python, "-I", "-S", self._runner, *words]
+
+    @property
+    def counted(self) -> bool:
+        """Whether this device counts instructions instead of taking times."""
+        return bool(self._options.counted_prefix)
+
+    def evidence(self, deadline: Deadline) -> Evidence:
+        """Return the device's state right now."""
+        return parse_evidence(self._agent.ask("evidence", deadline))
+
+    def push(self, folders: Sequence[Folder], blobs: Iterable[Blob], deadline: Deadline) -> int:
+        """Bring folders and single blobs to the device's cache; return the bytes that were sent.
+
+        Raises:
+            DeviceDiskFull: there is no room for them.
+        """
+        with self._pushing:
+            return self._push(folders, list(blobs), deadline)
+
+    def _push(self, folders: Sequence[Folder], blobs: list[Blob], deadline: Deadline) -> int:
+        wanted = {blob.digest: blob for folder in folders for blob in folder.blobs}
+        wanted |= {blob.digest: blob for blob in blobs}
+        found = self._agent.ask(
+            "missing", deadline, blobs=sorted(wanted), folders=[folder.digest for folder in folders]
+        )
+        new_folders = [folder for folder in folders if folder.digest in found["folders"]]
+        needed = {blob.digest for folder in new_folders for blob in folder.blobs} | {blob.digest for blob in blobs}
+        missing = [wanted[digest] for digest in found["blobs"] if digest in needed]
+        sent_bytes = sum(blob.path.stat().st_size for blob in missing)
+        if missing:
+            self._refuse_full_disk(sent_bytes, deadline)
+            self._send(missing, deadline)
+        for folder in new_folders:
+            self._agent.ask(
+                "assemble",
+                deadline,
+                folder=folder.digest,
+                files={name: blob.digest for name, blob in folder.files.items()},
+                archives=[blob.digest for blob in folder.archives],
+            )
+        self.pushed_bytes += sent_bytes
+        return sent_bytes
+
+    def _send(self, blobs: Sequence[Blob], deadline: Deadline) -> None:
+        nonce = secrets.token_hex(8)
+        for blob in blobs:
+            self._transport.put(blob.path, f"{self._cache}/incoming/{blob.digest}.{nonce}", deadline)
+        self._agent.ask("adopt", deadline, files={blob.digest: f"{blob.digest}.{nonce}" for blob in blobs})
+
+    def _refuse_full_disk(self, needed_bytes: int, deadline: Deadline) -> None:
+        free_bytes = int(self._agent.ask("facts", deadline)["disk_free_bytes"])
+        if needed_bytes + DISK_RESERVE_BYTES > free_bytes:
+            raise DeviceDiskFull(
+                self.name,
+                f"{needed_bytes / 1e6:.0f} MB must be pushed, and {self._cache} has {free_bytes / 1e6:.0f} MB free",
+                remedy="Free some space there, or set `cache_dir` in devices.yaml to a roomier disk.",
+            )
+
+    def zygote(self, runtime: str, folder: Folder) -> Zygote:
+        """Return the zygote of a runtime whose folder was pushed; start it if there is none.
+
+        Raises:
+            RunnerError: the runtime does not import on the device; the message carries its words.
+        """
+        key = (runtime, folder.digest)
+        if key not in self._zygotes:
+            command = self._command("zygote", self._cache, runtime, folder.digest)
+            if self.counted:
+                # Without -I, which would ignore PYTHONHASHSEED; the prefix empties the environment anyway.
+                command.remove("-I")
+                command = [*self._options.counted_prefix, *command]
+            process = self._transport.start(command, Deadline.after(READY_S))
+            try:
+                read_reply(self.name, process, Deadline.after(READY_S))
+            except RunnerError:
+                process.kill()
+                raise
+            self._zygotes[key] = Zygote(self.name, process)
+        return self._zygotes[key]
+
+    def forget(self, runtime: str, folder: Folder) -> None:
+        """End a runtime's zygote; the next job starts another."""
+        zygote = self._zygotes.pop((runtime, folder.digest), None)
+        if zygote:
+            zygote.close()
+
+    def close(self) -> None:
+        """End everything on the device and disconnect."""
+        self._zygotes.clear()
+        self._transport.close()
+
+
+def parse_facts(device: str, found: dict[str, Any]) -> DeviceFacts:
+    """Return the runner's facts as a record.
+
+    Raises:
+        RunnerError: they are not of the agreed form.
+    """
+    try:
+        return DeviceFacts(
+            **{
+                **found,
+                "glibc": tuple(found["glibc"]),
+                "python": tuple(found["python"]),
+                "cpu_features": tuple(found["cpu_features"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise RunnerError(device, f"its facts are not of the agreed form: {error!r}") from error

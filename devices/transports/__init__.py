@@ -1,0 +1,1 @@
+"""Transports: `local`, `ssh`, `emulated`, and a fake with faults to inject."""

@@ -1,0 +1,1 @@
+"""Runtimes: `onnxruntime` and `tvm`, one file each."""

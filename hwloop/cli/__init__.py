@@ -1,0 +1,49 @@
+"""The command line: `hwloop`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from hwloop.cli import emulator, results
+from hwloop.cli.measure import measure
+from hwloop.cli.output import report_error
+from hwloop.errors import HwloopError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="hwloop",
+    help="Measure neural networks on the devices they will run on.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="measure", epilog=measure.__doc__ and "Example: hwloop measure model.onnx -d local")(measure)
+app.add_typer(emulator.app, name="emulator")
+app.add_typer(results.app, name="results")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print hwloop's version and end."),
+) -> None:
+    if version:
+        from hwloop import __version__
+
+        print(f"hwloop {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; turn our errors into messages and exit codes, here and nowhere else."""
+    try:
+        app()
+    except HwloopError as error:
+        sys.exit(report_error(error))
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,150 @@
+"""`hwloop measure`: models on devices, timed and kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwloop.cli.output import BAD_RESULT, DEVICE_FAILED, print_json, say
+from hwloop.errors import UsageError
+
+if TYPE_CHECKING:
+    from hwloop.measure import Outcome
+    from hwloop.records import TimingProtocol
+
+INTERRUPTED = 130
+RUNTIMES = ("onnxruntime", "tvm")
+
+
+def measure(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)],
+    device: Annotated[
+        list[str] | None, typer.Option("--device", "-d", help="A device or a tag; all devices if none is named.")
+    ] = None,
+    runtime: Annotated[
+        list[str] | None, typer.Option("--runtime", "-r", help="onnxruntime or tvm; both if none is named.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="The size of a symbolic dimension.")
+    ] = None,
+    given: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="An input from a file.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, help="Most seconds of timed calls a measurement takes.")] = 3.0,
+    width: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Stop once the median's 95 % interval is this share of it.")
+    ] = 0.02,
+    processes: Annotated[int, typer.Option(min=1, max=100, help="Fresh processes, at least.")] = 3,
+    warmup: Annotated[float, typer.Option(min=0.0, help="Most seconds of warm-up in each process.")] = 0.5,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of the runtime.")] = 1,
+    deadline: Annotated[float, typer.Option(min=1.0, help="Seconds after which a process is killed.")] = 120.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of made-up inputs and of the order.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the store has.")] = False,
+    devices_file: Annotated[
+        Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure ONNX models on devices, with every runtime, and keep every sample.
+
+    Exit code: 0 all is measured, 1 something measured is bad, 2 wrong usage or input, 3 a device failed.
+
+    \b
+    Examples:
+      hwloop measure model.onnx -d local
+      hwloop measure a.onnx b.onnx -d pi4 -r onnxruntime --shape batch=1
+      hwloop measure model.onnx -d arm64 --json > results.json
+    """
+    from hwloop.records import TimingProtocol
+
+    protocol = TimingProtocol(
+        processes=processes,
+        seconds=seconds,
+        relative_width=width,
+        warmup_seconds=warmup,
+        threads=threads,
+        seed=seed,
+        process_deadline_s=deadline,
+    )
+    outcome = _run(models, device or [], runtime or [], shape or [], given or [], protocol, fresh, devices_file)
+    if as_json:
+        print_json([measurement.as_json() for measurement in outcome.measurements])
+    elif outcome.measurements:
+        _print_table(outcome)
+    raise typer.Exit(_exit_code(outcome))
+
+
+def _run(
+    models: list[Path],
+    device_names: list[str],
+    runtime_names: list[str],
+    shapes: list[str],
+    inputs: list[str],
+    protocol: TimingProtocol,
+    fresh: bool,
+    devices_file: Path | None,
+) -> Outcome:
+    sizes = {name: _size(name, size) for name, size in _pairs("--shape", shapes).items()}
+    files = {name: Path(path) for name, path in _pairs("--input", inputs).items()}
+    strangers = [name for name in runtime_names if name not in RUNTIMES]
+    if strangers:
+        raise UsageError(f"there is no runtime {strangers[0]!r}", remedy=f"The runtimes are {', '.join(RUNTIMES)}.")
+    from hwloop.devices.fleet import load_fleet
+
+    devices = load_fleet(devices_file).select(device_names)
+    from hwloop.cli.progress import Progress
+    from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
+    from hwloop.exporter.runtimes.tvm import Tvm
+    from hwloop.measure import MeasureJob, measure
+    from hwloop.measure.workload import load_workloads
+    from hwloop.paths import store_path
+    from hwloop.store import Store
+
+    workloads = load_workloads(models, sizes, files, protocol.seed)
+    known = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
+    chosen = [known[name]() for name in RUNTIMES if not runtime_names or name in runtime_names]
+    job = MeasureJob(workloads, devices, chosen, protocol, fresh)
+    with Store.open(store_path()) as store, Progress() as progress:
+        outcome = measure(job, store, progress)
+    if outcome.interrupted:
+        say("Stopped. What was measured is kept; the same command goes on from there.")
+    return outcome
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"{option} {text}: this is not of the form NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _size(name: str, text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--shape {name}={text}: a size is a whole number of 1 or more")
+    return int(text)
+
+
+def _print_table(outcome: Outcome) -> None:
+    from rich.console import Console
+
+    from hwloop.cli.table import measurement_table
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(measurement_table(outcome.measurements, width=console.width))
+
+
+def _exit_code(outcome: Outcome) -> int:
+    from hwloop.records import Verdict
+
+    if outcome.interrupted:
+        return INTERRUPTED
+    if outcome.device_errors:
+        return DEVICE_FAILED
+    bad = any(measurement.verdict is Verdict.INVALID for measurement in outcome.measurements)
+    return BAD_RESULT if bad else 0

@@ -1,0 +1,153 @@
+"""How sure a median or a percentile is, when calls come in processes.
+
+Calls of one process resemble each other more than calls of another process do, so N calls are worth fewer
+than N. The design effect `1 + (m - 1) * ICC` (L. Kish, Survey Sampling, 1965) says how many fewer: m is the
+calls per process, ICC the intraclass correlation, here from a one-way analysis of variance on the *ranks* of
+the calls, so that one call of a second does not decide. The interval of the median is that of order
+statistics at the size that is left. The between-process variance is known from as many processes as ran: a
+Student factor by Satterthwaite's degrees of freedom pays for that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_FOR_INTERVAL = 6  # below, even the extremes cover the median in less than 95 % of cases
+LEAST_FOR_P90 = 64
+NORMAL_975 = 1.959964
+STUDENT_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+@dataclass(frozen=True)
+class MedianInterval:
+    """A median with its 95 % interval, in the unit of the samples."""
+
+    median: float
+    low: float
+    high: float
+    effective_samples: float
+
+    @property
+    def relative_width(self) -> float:
+        """The interval's width as a share of the median; infinite for a median of zero."""
+        return (self.high - self.low) / self.median if self.median else math.inf
+
+
+def median_interval(groups: Sequence[Sequence[int]]) -> MedianInterval | None:
+    """Return the pooled median of samples grouped by process; None below six samples."""
+    import numpy as np
+
+    samples, sizes = _pool(groups)
+    count = len(samples)
+    if count < LEAST_FOR_INTERVAL:
+        return None
+    effect = design_effect(_ranks(samples), sizes)
+    reach = 0.5 * math.sqrt(count * effect) * _quantile(_freedom(effect, count, len(sizes)))
+    ordered = np.sort(samples)
+    low = max(0, math.floor((count - 1) / 2 - reach))
+    return MedianInterval(
+        float(np.median(ordered)), float(ordered[low]), float(ordered[count - 1 - low]), count / effect
+    )
+
+
+def p90_with_bound(groups: Sequence[Sequence[int]]) -> tuple[float, float | None] | None:
+    """Return the 90th percentile and its one-sided 95 % upper bound.
+
+    None below 64 samples. The bound is None where the samples are worth too few for it: 29 uncorrelated ones
+    are needed (0.9 ** 29 < 0.05).
+    """
+    import numpy as np
+
+    samples, sizes = _pool(groups)
+    count = len(samples)
+    if count < LEAST_FOR_P90:
+        return None
+    ordered = np.sort(samples)
+    p90 = float(ordered[math.ceil(0.9 * count) - 1])
+    # Equal times may lie on either side of the percentile; the side that says less counts.
+    sides = (samples > p90, samples >= p90)
+    effective = int(count / max(design_effect(side.astype(float), sizes) for side in sides))
+    rank = _upper_rank(effective, 0.9, 0.05)
+    if rank is None:
+        return p90, None
+    return p90, float(ordered[math.ceil(rank * count / effective) - 1])
+
+
+def design_effect(values: NDArray[np.float64], sizes: Sequence[int]) -> float:
+    """Return how many correlated values are worth one: at least 1, at most the size of a group.
+
+    `values` are those of the first group, then the second, and so on; `sizes` are the groups' sizes. With a
+    single group nothing is known about correlation, and 1 is returned.
+    """
+    import numpy as np
+
+    count, groups = len(values), len(sizes)
+    if groups < 2 or count <= groups:
+        return 1.0
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    means = np.add.reduceat(values, starts) / sizes
+    squared_size = float(np.square(sizes).sum())
+    between = float(np.sum(sizes * np.square(means - values.mean()))) / (groups - 1)
+    within = float(np.square(values - np.repeat(means, sizes)).sum()) / (count - groups)
+    typical_size = (count - squared_size / count) / (groups - 1)
+    total = between + (typical_size - 1) * within
+    correlation = min(1.0, max(0.0, (between - within) / total)) if total > 0 else 0.0
+    return max(1.0, 1 + (squared_size / count - 1) * correlation)
+
+
+def _pool(groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], list[int]]:
+    import numpy as np
+
+    kept = [np.asarray(group, dtype=np.int64) for group in groups if len(group)]
+    return np.concatenate(kept) if kept else np.empty(0, dtype=np.int64), [len(group) for group in kept]
+
+
+def _ranks(samples: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each sample's rank; equal samples share the mean of theirs."""
+    import numpy as np
+
+    _, inverse, counts = np.unique(samples, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    shared: NDArray[np.float64] = (last - (counts - 1) / 2.0)[inverse]
+    return shared
+
+
+def _freedom(effect: float, count: int, groups: int) -> float:
+    """Return Satterthwaite's degrees of freedom: many while processes agree, towards groups - 1 otherwise."""
+    extra = effect - 1
+    if groups < 2 or extra <= 0:
+        return math.inf
+    return effect**2 / (1 / max(1, count - groups) + extra**2 / (groups - 1))
+
+
+def _quantile(freedom: float) -> float:
+    """Return Student's 97.5 % quantile, for degrees of freedom of at least 1."""
+    if freedom < len(STUDENT_975):
+        whole = int(freedom)
+        low, high = STUDENT_975[whole - 1], STUDENT_975[whole]
+        return low + (freedom - whole) * (high - low)
+    z = NORMAL_975
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+
+
+def _upper_rank(count: int, share: float, risk: float) -> int | None:
+    """Return the smallest rank (from 1) whose order statistic bounds the percentile; None where none does.
+
+    The r-th of n values lies below the percentile when at least r of them do: a binomial tail.
+    """
+    tail, rank = 0.0, count + 1
+    while rank > 1:
+        below = rank - 1
+        log_chance = math.lgamma(count + 1) - math.lgamma(below + 1) - math.lgamma(count - below + 1)
+        tail += math.exp(log_chance + below * math.log(share) + (count - below) * math.log1p(-share))
+        if tail > risk:
+            break
+        rank -= 1
+    return rank if rank <= count else None

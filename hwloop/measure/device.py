@@ -1,0 +1,305 @@
+"""Everything that one device measures: a thread makes cells ready while another times those that are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from hwloop.deadline import Deadline
+from hwloop.devices.checks import general_problems, refuse_unsuited, target_problems
+from hwloop.devices.fleet import Device
+from hwloop.devices.folders import Blob
+from hwloop.devices.jobs import job_request
+from hwloop.devices.provision import ProvisionedRuntime, provision
+from hwloop.devices.session import DeviceSession
+from hwloop.devices.transports.factory import open_session
+from hwloop.digests import digest_json
+from hwloop.errors import InfrastructureError
+from hwloop.exporter.device_target import target_for
+from hwloop.exporter.runtimes.base import Runtime
+from hwloop.measure.cells import Cell, CellKey, artifact_folder
+from hwloop.measure.job import DeviceClock, MeasureJob, Observer
+from hwloop.measure.quiet import Quiet
+from hwloop.measure.workload import Workload
+from hwloop.records import Artifact, Failure, Measurement, Subject, Target, Verdict
+from hwloop.schedule import Schedule
+from hwloop.stats import summarise, verdict_of
+from hwloop.store import Store
+
+FETCH_S = 1200.0
+BUILD_S = 600.0
+PUSH_S = 900.0
+READY_CHECK_S = 0.5
+
+
+class DeviceRun:
+    """One device's share of a measuring run."""
+
+    def __init__(
+        self, device: Device, job: MeasureJob, store: Store, observer: Observer, quiet: Quiet, inputs_folder: Path
+    ) -> None:
+        self.device = device
+        self.finished: list[Measurement] = []
+        self.clock = DeviceClock()
+        self._job = job
+        self._store = store
+        self._observer = observer
+        self._quiet = quiet
+        self._inputs_folder = inputs_folder
+        threads = device.settings.threads or job.protocol.threads
+        self._protocol = replace(job.protocol, threads=threads)
+        self._emulated = device.emulated
+        self._schedule: Schedule[CellKey] = Schedule(self._protocol, emulated=self._emulated)
+        self._cells: dict[CellKey, Cell] = {}
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._preparing_error: BaseException | None = None
+        self._session: DeviceSession | None = None
+
+    def run(self) -> None:
+        """Measure every cell; what is measured is in the store at once.
+
+        Raises:
+            InfrastructureError: the device failed.
+            HwloopError: the store or this host did.
+        """
+        started = time.monotonic()
+        keys = [
+            CellKey(index, runtime.name)
+            for index in range(len(self._job.workloads))
+            for runtime in self._job.runtimes
+            if runtime.name in self.device.settings.runtimes
+        ]
+        for key in keys:
+            self._schedule.add(key, ready=False)
+        self._observer.planned(self.device.name, len(keys))
+        try:
+            with self._timed_as("open_s"):
+                session = self._open()
+            preparing = threading.Thread(target=self._prepare_all, args=(session, keys), name="prepare", daemon=True)
+            preparing.start()
+            try:
+                self._time_all(session)
+            finally:
+                self._stopping.set()
+                preparing.join()
+        except InfrastructureError:
+            if not self._stopping.is_set() or self._preparing_error:
+                raise
+        finally:
+            self.stop()
+            self.clock.wall_s = time.monotonic() - started
+
+    def stop(self) -> None:
+        """End what runs on the device, from any thread; `run` returns soon after."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._session:
+            self._session.close()
+
+    def _open(self) -> DeviceSession:
+        self._observer.progressed(self.device.name, "connecting", 0.0)
+        self._session = open_session(self.device, self._observer.say)
+        refuse_unsuited(self.device.name, general_problems(self._session.facts))
+        return self._session
+
+    # ── making cells ready ──
+
+    def _prepare_all(self, session: DeviceSession, keys: list[CellKey]) -> None:
+        try:
+            runtimes: dict[str, ProvisionedRuntime] = {}
+            for key in keys:
+                if self._stopping.is_set():
+                    return
+                runtime = next(one for one in self._job.runtimes if one.name == key.runtime)
+                if key.runtime not in runtimes:
+                    runtimes[key.runtime] = self._provision(session, runtime)
+                self._prepare(session, key, runtime, runtimes[key.runtime])
+        except BaseException as error:  # handed to the timing thread, which raises it
+            self._preparing_error = error
+        finally:
+            with self._changed:
+                self._changed.notify_all()
+
+    def _provision(self, session: DeviceSession, runtime: Runtime) -> ProvisionedRuntime:
+        with self._timed_as("provision_s"):
+            found = provision(
+                runtime.needs(), self.device.name, session.facts, Deadline.after(FETCH_S), self._observer.say
+            )
+            session.push([found.folder], [], Deadline.after(PUSH_S))
+        return found
+
+    def _prepare(
+        self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime
+    ) -> None:
+        workload = self._job.workloads[key.workload]
+        override = self.device.settings.target
+        target = override.record() if override else target_for(session.facts)
+        self._observer.progressed(self.device.name, f"building {workload.name} for {key.runtime}", self._share())
+        unbuilt = self._subject(session, workload, key, provisioned, None)
+        failed = None if self._job.fresh else self._store.finished(unbuilt.key)
+        if failed:
+            self._note(failed, reused=True)
+            self._close(key)
+            return
+        with self._quiet.noise() if runtime.compiles else nullcontext():
+            built = runtime.build(workload.model, target, provisioned.version, Deadline.after(BUILD_S))
+        if isinstance(built, Failure):
+            self._note(self._store.add_failure(unbuilt, built), reused=False)
+            self._close(key)
+            return
+        subject = self._subject(session, workload, key, provisioned, built)
+        known = None if self._job.fresh else self._store.finished(subject.key)
+        if known:
+            self._note(known, reused=True)
+            self._close(key)
+            return
+        self._push(session, key, workload, built, subject, provisioned, target)
+
+    def _push(
+        self,
+        session: DeviceSession,
+        key: CellKey,
+        workload: Workload,
+        artifact: Artifact,
+        subject: Subject,
+        provisioned: ProvisionedRuntime,
+        target: Target,
+    ) -> None:
+        if artifact.target:
+            refuse_unsuited(self.device.name, target_problems(session.facts, target))
+        files = workload.inputs.write(self._inputs_folder)
+        blobs = [Blob(path, workload.inputs.digests[name]) for name, path in files.items()]
+        folder = artifact_folder(artifact)
+        session.push([folder], blobs, Deadline.after(PUSH_S))
+        resumed = None if self._job.fresh else self._store.unfinished(subject.key)
+        measurement_id, runs = resumed or (self._store.begin(subject), [])
+        cell = Cell(key, workload, artifact, subject, folder, provisioned.folder, blobs, measurement_id, list(runs))
+        with self._changed:
+            self._cells[key] = cell
+            self._schedule.ready(key, runs)
+            closed = self._schedule.is_closed(key)
+            self._changed.notify_all()
+        if closed:
+            self._finish(cell)
+
+    def _subject(
+        self,
+        session: DeviceSession,
+        workload: Workload,
+        key: CellKey,
+        provisioned: ProvisionedRuntime,
+        artifact: Artifact | None,
+    ) -> Subject:
+        return Subject(
+            model=workload.name,
+            model_digest=workload.model.digest,
+            # What could not be built is known by what it would have been built from.
+            artifact_digest=artifact.digest if artifact else digest_json(["unbuilt", workload.model.digest]),
+            artifact_bytes=artifact.size_bytes if artifact else 0,
+            inputs_digest=workload.inputs.digest,
+            device=self.device.name,
+            device_identity=session.facts.identity,
+            runtime=key.runtime,
+            runtime_version=provisioned.version,
+            threads=self._protocol.threads,
+            batch=workload.batch,
+            emulated=self._emulated,
+            protocol=asdict(self._protocol),
+        )
+
+    # ── timing ──
+
+    def _time_all(self, session: DeviceSession) -> None:
+        while (key := self._await_turn()) is not None:
+            self._time(session, self._cells[key])
+        if self._preparing_error:
+            raise self._preparing_error
+
+    def _await_turn(self) -> CellKey | None:
+        """Return the next cell, waiting for one to get ready; None when all are done or the run is stopping."""
+        with self._timed_as("idle_s"), self._changed:
+            while not (self._stopping.is_set() or self._preparing_error or self._schedule.done):
+                key = self._schedule.next()
+                if key is not None:
+                    return key
+                self._changed.wait(READY_CHECK_S)
+        return None
+
+    def _time(self, session: DeviceSession, cell: Cell) -> None:
+        protocol = self._protocol
+        with self._changed:
+            budget = self._schedule.budget(cell.key)
+        request = job_request(
+            cell.artifact,
+            cell.folder.digest,
+            cell.workload.inputs.digests,
+            protocol,
+            budget,
+            counted=self._emulated,
+            # Counted processes must be equal to the byte, so each of them returns its outputs.
+            known_outputs=() if self._emulated else cell.known_outputs,
+        )
+        doing = f"{'counting' if self._emulated else 'timing'} {cell.workload.name} with {cell.key.runtime}"
+        self._observer.progressed(self.device.name, doing, self._share())
+        zygote = session.zygote(cell.key.runtime, cell.runtime_folder)
+        with self._undisturbed(), self._timed_as("job_s"):
+            result = zygote.run(request)
+        if self._stopping.is_set():
+            return
+        if isinstance(result, Failure):
+            with self._changed:
+                self._schedule.tell(cell.key, result)
+            reasons = (f"{result.kind.value}: {result.message}",)
+            summary = summarise(cell.runs, self._emulated)
+            self._note(self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, result), reused=False)
+            return
+        run = cell.take(self.device.name, result)
+        self.clock.timed_s += sum(run.samples_ns) / 1e9
+        self.clock.warmup_s += sum(run.warmup_ns) / 1e9
+        self._store.add_run(cell.measurement_id, run)
+        with self._changed:
+            self._schedule.tell(cell.key, run)
+            closed = self._schedule.is_closed(cell.key)
+        if closed:
+            self._finish(cell)
+
+    def _finish(self, cell: Cell) -> None:
+        summary = summarise(cell.runs, self._emulated)
+        verdict, reasons = verdict_of(cell.runs, summary, self._protocol, self._emulated)
+        self._note(self._store.finish(cell.measurement_id, verdict, reasons, summary), reused=False)
+
+    # ── small things ──
+
+    def _undisturbed(self) -> AbstractContextManager[None]:
+        """Keep what is timed on this host apart from what makes noise on it."""
+        if self._emulated:
+            return self._quiet.noise()
+        return self._quiet.timing() if self.device.on_this_host else nullcontext()
+
+    def _close(self, key: CellKey) -> None:
+        with self._changed:
+            self._schedule.close(key)
+            self._changed.notify_all()
+
+    def _note(self, measurement: Measurement, *, reused: bool) -> None:
+        self.finished.append(measurement)
+        self._observer.finished(measurement, reused)
+        self._observer.progressed(self.device.name, "", self._share())
+
+    def _share(self) -> float:
+        with self._changed:
+            return self._schedule.share_done
+
+    @contextmanager
+    def _timed_as(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self.clock, name, getattr(self.clock, name) + time.monotonic() - start)

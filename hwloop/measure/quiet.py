@@ -1,0 +1,45 @@
+"""Quiet on this host: what is timed here alone does not share the machine with what makes noise here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Quiet:
+    """Timings on this host exclude noise (compilers, emulators) and each other; noise may be many."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._noise = 0
+        self._timing = False
+        self._timings_waiting = 0
+
+    @contextmanager
+    def timing(self) -> Iterator[None]:
+        """Hold the host for one timing."""
+        with self._changed:
+            self._timings_waiting += 1
+            self._changed.wait_for(lambda: not self._timing and not self._noise)
+            self._timings_waiting -= 1
+            self._timing = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._timing = False
+                self._changed.notify_all()
+
+    @contextmanager
+    def noise(self) -> Iterator[None]:
+        """Make noise; a timing that waits goes first."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._timing and not self._timings_waiting)
+            self._noise += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._noise -= 1
+                self._changed.notify_all()

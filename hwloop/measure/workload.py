@@ -1,0 +1,67 @@
+"""A model with its inputs and the outputs that are right for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwloop.errors import UsageError
+from hwloop.exporter.inputs import Inputs, make_inputs
+from hwloop.exporter.model import Model, load_model
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model under the name that tables show, with its inputs and their right outputs."""
+
+    name: str
+    model: Model
+    inputs: Inputs
+
+    @property
+    def batch(self) -> int:
+        """The first dimension of the first input; 1 where there is none."""
+        shape = self.model.inputs[0].shape if self.model.inputs else ()
+        return shape[0] if shape else 1
+
+
+def load_workloads(
+    paths: Sequence[Path], shapes: Mapping[str, int], given: Mapping[str, Path], seed: int
+) -> list[Workload]:
+    """Read and check every model and make its inputs.
+
+    `shapes` are the sizes of symbolic dimensions, `given` the inputs that come from .npy files.
+
+    Raises:
+        ModelError: a file cannot be measured.
+        UsageError: a shape or an input that no model has.
+    """
+    models = [load_model(path, shapes) for path in paths]
+    used = {name for model in models for name in model.used_shapes}
+    unused = sorted(set(shapes) - used)
+    if unused:
+        raise UsageError(
+            f"--shape {unused[0]}: no model here has such a dimension",
+            remedy="Leave it out; a model that needs a size says so by name.",
+        )
+    names = {spec.name for model in models for spec in model.inputs}
+    strangers = sorted(set(given) - names)
+    if strangers:
+        raise UsageError(
+            f"--input {strangers[0]}: no model here has such an input", remedy=f"The inputs are {', '.join(sorted(names))}."
+        )
+    labels = _labels(paths)
+    loads = []
+    for label, model in zip(labels, models, strict=True):
+        loads.append(Workload(label, model, make_inputs(model, seed, given)))
+    return loads
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """Return each file's stem; files of equal stems are told apart by their folder."""
+    stems = [path.stem for path in paths]
+    return [
+        stem if stems.count(stem) == 1 else f"{path.resolve().parent.name}/{stem}"
+        for path, stem in zip(paths, stems, strict=True)
+    ]

@@ -1,0 +1,42 @@
+"""How a timing is taken."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from hwloop.digests import digest_json
+
+
+@dataclass(frozen=True)
+class TimingProtocol:
+    """Warm-up, stop rule, processes and order of a timing.
+
+    A measurement ends when at least `processes` fresh processes ran, `min_calls` calls were timed and the 95 %
+    interval of the median is narrower than `relative_width` of it; or at `max_calls` calls or `seconds` of
+    timed calls in all. On an emulated device each process counts the instructions of `counted_calls` calls.
+    """
+
+    processes: int = 3
+    seconds: float = 3.0
+    relative_width: float = 0.02
+    min_calls: int = 64
+    max_calls: int = 100_000
+    warmup_seconds: float = 0.5
+    threads: int = 1
+    counted_calls: int = 2
+    seed: int = 0
+    process_deadline_s: float = 120.0
+
+    @property
+    def digest(self) -> str:
+        """The content digest; equal digests mean comparable measurements."""
+        return digest_json(asdict(self))
+
+
+@dataclass(frozen=True)
+class ProcessBudget:
+    """What one process may spend on timed calls; zero seconds allow one call."""
+
+    seconds: float
+    min_calls: int
+    max_calls: int

@@ -1,0 +1,146 @@
+"""A real OpenSSH server on a free port of loopback, with keys of its own, for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwloop.deadline import Deadline
+
+ADDRESS = "127.0.0.1"
+START_S = 20.0
+CONFIG = """\
+ListenAddress {address}
+Port {port}
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/authorized_keys
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+MaxStartups 200
+MaxSessions 64
+LogLevel VERBOSE
+SetEnv HOME={folder}/home
+{options}
+"""
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A running server. `host_key` is its public key as `type base64`; `key_file` logs `user` in.
+
+    Commands have a home folder of their own, `folder`/home.
+    """
+
+    host: str
+    port: int
+    user: str
+    key_file: Path
+    host_key: str
+    folder: Path
+    pid: int
+
+    def log(self) -> str:
+        """Return what the server logged so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def cut(self) -> None:
+        """End every connection, and what runs on it, at once; the server itself goes on."""
+        for child in descendants(self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+
+@contextmanager
+def running_sshd(options: Sequence[str] = (), key_type: str = "ed25519") -> Iterator[Sshd]:
+    """Run a server for this user with further lines of sshd_config; it ends with the block.
+
+    Raises:
+        RuntimeError: there is no sshd, or it does not start.
+    """
+    program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise RuntimeError("there is no sshd: install openssh-server")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hwloop-sshd-") as name:
+        folder = Path(name)
+        (folder / "home").mkdir()
+        make_key(folder / "host_key", key_type)
+        make_key(folder / "user_key")
+        shutil.copyfile(folder / "user_key.pub", folder / "authorized_keys")
+        server, port = _start(program, folder, options)
+        try:
+            host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
+            user = getpass.getuser()
+            yield Sshd(ADDRESS, port, user, folder / "user_key", host_key, folder, server.pid)
+        finally:
+            _end(server)
+
+
+def make_key(path: Path, key_type: str = "ed25519", passphrase: str = "") -> Path:
+    """Write a new key pair to `path` and `path`.pub."""
+    command = ["ssh-keygen", "-q", "-t", key_type, "-N", passphrase, "-C", "hwloop-test", "-f", str(path)]
+    subprocess.run(command, check=True, timeout=START_S, capture_output=True)
+    return path
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they started."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for known in found:
+        found += [child for child, parent in parents.items() if parent == known]
+    return found[1:]
+
+
+def _start(program: str, folder: Path, options: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
+    for _ in range(3):
+        port = free_port()
+        config = CONFIG.format(address=ADDRESS, port=port, folder=folder, options="\n".join(options))
+        (folder / "sshd_config").write_text(config)
+        command = [program, "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "log")]
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        deadline = Deadline.after(START_S)
+        while server.poll() is None and not deadline.expired:
+            if "Server listening" in _text(folder / "log"):
+                return server, port
+            time.sleep(0.01)
+        _end(server)
+    raise RuntimeError(f"sshd does not start: {_text(folder / 'log')}")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for pid in [server.pid, *descendants(server.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    server.wait(START_S)
