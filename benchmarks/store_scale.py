@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hwloop.records import ProcessRun, Verdict
@@ -36,8 +36,7 @@ def build(store: Store, measurements: int, samples: int) -> float:
     runs = [[_run(chance, index, samples) for index in range(3)] for _ in range(20)]
     summaries = [summarise(of_one, emulated=False) for of_one in runs]
     verdicts = [
-        verdict_of(of_one, summary, QUICK, emulated=False)
-        for of_one, summary in zip(runs, summaries, strict=True)
+        verdict_of(of_one, summary, QUICK, emulated=False) for of_one, summary in zip(runs, summaries, strict=True)
     ]
     start = time.perf_counter()
     for number in range(measurements):
@@ -63,18 +62,16 @@ def _run(chance: random.Random, index: int, samples: int) -> ProcessRun:
 def cases(store: Store) -> dict[str, Callable[[], object]]:
     """Return what is timed, by name."""
     newest = store.query(Filters(limit=1))[0]
-    hour_ago = datetime.now(timezone.utc) - timedelta(hours=1)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
     usual = Filters(latest_only=True, limit=50)
     return {
         "results": lambda: store.query(usual),
-        "of_a_device": lambda: store.query(Filters(devices=[DEVICES[7]])),
+        "of_a_device": lambda: store.query(replace(usual, devices=[DEVICES[7]])),
         "of_a_model": lambda: store.query(replace(usual, models=["net-0003"])),
         "of_a_glob": lambda: store.query(replace(usual, models=["*t-0003"])),
-        "of_a_device_and_model": lambda: store.query(
-            replace(usual, devices=[DEVICES[7]], models=["net-0003*"])
-        ),
+        "of_a_device_and_model": lambda: store.query(replace(usual, devices=[DEVICES[7]], models=["net-0003*"])),
         "failed": lambda: store.query(replace(usual, verdicts=[Verdict.FAILED])),
-        "no_such_verdict": lambda: store.query(replace(usual, verdicts=[Verdict.INVALID])),
+        "invalid": lambda: store.query(replace(usual, verdicts=[Verdict.INVALID])),
         "since_an_hour": lambda: store.query(replace(usual, since=hour_ago)),
         "one_by_prefix": lambda: store.get(newest.id[:12]),
         "is_it_there": lambda: store.finished(newest.subject.key),
@@ -121,10 +118,7 @@ def main() -> None:
         "open_ms": round(open_ms, 2),
         "results_ms": round(found["results"][1], 2),
         "slowest_query_ms": round(max(median for _, median in found.values()), 2),
-        **{
-            name: {"best_ms": round(best, 3), "median_ms": round(median, 3)}
-            for name, (best, median) in found.items()
-        },
+        **{name: {"best_ms": round(best, 3), "median_ms": round(median, 3)} for name, (best, median) in found.items()},
     }
     print(json.dumps(report))
 

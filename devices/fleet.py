@@ -69,9 +69,7 @@ class BaseSettings(_Strict):
     connect_timeout_s: float = Field(
         30.0, gt=0, le=600, allow_inf_nan=False, description="seconds, above 0 and up to 600"
     )
-    target: TargetSettings | None = Field(
-        None, description="a mapping of triple, cpu, features, num_cores and glibc"
-    )
+    target: TargetSettings | None = Field(None, description="a mapping of triple, cpu, features, num_cores and glibc")
 
 
 class LocalDevice(BaseSettings):
@@ -86,7 +84,8 @@ class SshDevice(BaseSettings):
 
     transport: Literal["ssh"]
     host: str = Field(
-        pattern=r"^[^\s@/,-][^\s@/,]*$", description="a name, an address, or a Host of ~/.ssh/config, without user@"
+        pattern=r"^[^\s@/,-][^\s@/,]*$",
+        description="a name, an address, or a Host of ~/.ssh/config, without user@",
     )
     user: str | None = Field(None, pattern=r"^[^\s@:/-][^\s@:/]*$", description="the login name")
     port: int | None = Field(None, ge=1, le=65535, description="a TCP port, 1 to 65535")

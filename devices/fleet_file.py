@@ -84,7 +84,13 @@ def _entries(document: YamlDocument, file: str) -> dict[Any, Any]:
     if not isinstance(top, dict):
         raise ConfigError(file, [Problem("", 1, _shown(top), "it is no mapping", EXAMPLE)])
     problems = [
-        Problem(str(key), document.line((str(key),)), "", "unknown key", did_you_mean(str(key), ["devices"]) + EXAMPLE)
+        Problem(
+            str(key),
+            document.line((str(key),)),
+            "",
+            "unknown key",
+            did_you_mean(str(key), ["devices"]) + EXAMPLE,
+        )
         for key in top
         if key != "devices"
     ]
@@ -152,7 +158,11 @@ def _problem(name: object, entry: Mapping[Any, Any], found: ErrorDetails, docume
         path: YamlPath = (*device, "transport")
         given = _shown(entry["transport"])
         return Problem(
-            dotted(path), document.line(path), given, "unknown transport", did_you_mean(given, MODELS) + transports
+            dotted(path),
+            document.line(path),
+            given,
+            "unknown transport",
+            did_you_mean(given, MODELS) + transports,
         )
     # The first part names the transport, which does not stand in the file's path.
     inside = found["loc"][1:]

@@ -11,7 +11,6 @@ from hwloop.errors import RunnerError
 from hwloop.records import Artifact, Evidence, Failure, FailureKind, ProcessBudget, TimingProtocol
 
 
-
 @dataclass(frozen=True)
 class RawOutput:
     """One output as the device computed it; `data` is in C order, little-endian."""

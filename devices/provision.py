@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from hwloop.records import DeviceFacts, RuntimeNeeds, WheelNeed
 
 OLDEST_MANYLINUX_GLIBC = 5
 NO_MATCH = "No matching distribution"
+NO_NETWORK = ("Connection", "Retrying", "timed out", "Could not fetch URL")
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,12 @@ def provision(
     return ProvisionedRuntime(needs.runtime, versions[0], Folder(files, tuple(archives)))
 
 
-def _wheel(
-    need: WheelNeed, device: str, facts: DeviceFacts, deadline: Deadline, say: Callable[[str], None]
-) -> Path:
+def _wheel(need: WheelNeed, device: str, facts: DeviceFacts, deadline: Deadline, say: Callable[[str], None]) -> Path:
     python = "3" if need.any_python else f"{facts.python[0]}.{facts.python[1]}"
     wanted = [need.requirement, python, facts.machine, list(facts.glibc)]
     folder = cache_dir() / "wheels" / digest_json(wanted)[:16]
     if not folder.is_dir():
-        say(f"Fetching {need.requirement} for {facts.machine}, glibc {facts.glibc[0]}.{facts.glibc[1]}, Python {python}.")
+        say(f"Fetching {need.requirement} for {_platform_words(facts)}, Python {python}.")
         _download(need, device, facts, folder, deadline)
     return next(folder.glob("*.whl"))
 
@@ -88,7 +87,8 @@ def _download(need: WheelNeed, device: str, facts: DeviceFacts, folder: Path, de
             )
         except subprocess.TimeoutExpired as error:
             raise FetchError(
-                f"fetching {need.requirement} took too long", remedy="Check the network and run the command again."
+                f"fetching {need.requirement} took too long",
+                remedy="Check the network and run the command again.",
             ) from error
         if fetched.returncode != 0:
             _refuse(need, device, facts, fetched.stderr)
@@ -102,17 +102,25 @@ def _download(need: WheelNeed, device: str, facts: DeviceFacts, folder: Path, de
 
 
 def _refuse(need: WheelNeed, device: str, facts: DeviceFacts, words: str) -> None:
-    if NO_MATCH in words and "from versions: none" not in words.replace("(from versions: )", "from versions: none"):
+    if NO_MATCH in words and not any(sign in words for sign in NO_NETWORK):
         raise DeviceUnsuited(
             device,
-            f"there is no {need.requirement} wheel for {facts.machine}, glibc {facts.glibc[0]}.{facts.glibc[1]}, "
-            f"Python {facts.python[0]}.{facts.python[1]}",
+            f"there is no {need.requirement} wheel for {_platform_words(facts)}, Python {_dotted(facts.python[:2])}",
             remedy="Set `python` in devices.yaml to another Python on that device, or leave this runtime out.",
         )
+    last = words.strip().splitlines()[-1] if words.strip() else "no reason given"
     raise FetchError(
-        f"pip could not fetch {need.requirement}: {words.strip().splitlines()[-1] if words.strip() else 'no reason given'}",
+        f"pip could not fetch {need.requirement}: {last}",
         remedy="Check that this host reaches its package index (`pip download` uses the same settings).",
     )
+
+
+def _platform_words(facts: DeviceFacts) -> str:
+    return f"{facts.machine}, glibc {_dotted(facts.glibc)}"
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _python_options(need: WheelNeed, facts: DeviceFacts) -> list[str]:
@@ -126,7 +134,12 @@ def _python_options(need: WheelNeed, facts: DeviceFacts) -> list[str]:
 def _platforms(facts: DeviceFacts) -> list[str]:
     major, minor = facts.glibc
     tags = [f"manylinux_{major}_{step}_{facts.machine}" for step in range(minor, OLDEST_MANYLINUX_GLIBC - 1, -1)]
-    return [*tags, f"manylinux2014_{facts.machine}", f"manylinux2010_{facts.machine}", f"manylinux1_{facts.machine}"]
+    return [
+        *tags,
+        f"manylinux2014_{facts.machine}",
+        f"manylinux2010_{facts.machine}",
+        f"manylinux1_{facts.machine}",
+    ]
 
 
 def _members(wheel: Path, need: WheelNeed) -> dict[str, Blob]:

@@ -90,7 +90,8 @@ class DeviceSession:
         self._transport.open(deadline)
         runner_name = f"runner-{digest_file(RUNNER_FILE)[:16]}.py"
         asked = self._transport.run(
-            ["sh", "-c", BOOTSTRAP, "sh", self._options.cache_dir, self._options.python, runner_name], deadline
+            ["sh", "-c", BOOTSTRAP, "sh", self._options.cache_dir, self._options.python, runner_name],
+            deadline,
         )
         lines = asked.stdout.decode(errors="replace").splitlines()
         if asked.status != 0 or len(lines) < 3:

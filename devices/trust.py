@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from hwloop.errors import ConfigError, HostKeyError, Problem
 from hwloop.paths import config_dir
+
+FILE_NAME = "known_hosts"
 
 
 class HostKey(Protocol):
@@ -29,18 +33,29 @@ def fingerprint(key: HostKey) -> str:
 
 
 class PinnedKeys:
-    """Host keys by the device's name, in the user's configuration folder; one `name type key` a line.
+    """Host keys in the user's configuration folder, in OpenSSH's known_hosts format: `name type key` a line.
 
-    `given` are keys that need no file, such as the emulator's own.
+    A device's key stands under the device's name, a jump host's under `[host]:port`. `given` are keys by name
+    (`type key`) that need no file, such as the emulator's own.
     """
 
-    def __init__(self, path: Path | None = None, given: dict[str, str] | None = None) -> None:
-        self._path = path or config_dir() / "host_keys"
+    def __init__(self, path: Path | None = None, given: Mapping[str, str] | None = None) -> None:
+        self.path = path or config_dir() / FILE_NAME
         self._given = given or {}
+
+    def pinned(self, name: str) -> str | None:
+        """Return the pinned `type key` of a name, or None.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        if name in self._given:
+            return " ".join(self._given[name].split()[:2])
+        return next((words[1] for words in self._entries() if words[0] == name), None)
 
     def key_types(self, name: str) -> tuple[str, ...]:
         """Return the type of the pinned key, if there is one."""
-        pinned = self._find(name)
+        pinned = self.pinned(name)
         return (pinned.split()[0],) if pinned else ()
 
     def check(self, device: str, name: str, shown: HostKey) -> None:
@@ -49,53 +64,68 @@ class PinnedKeys:
         Raises:
             HostKeyError: no key is pinned for `name`, or another one.
         """
-        pinned = self._find(name)
+        pinned = self.pinned(name)
         seen = fingerprint(shown)
+        whose = "its host key" if name == device else f"the host key of the jump host {name}"
         if pinned is None:
             raise HostKeyError(
                 device,
-                f"the host key of {name} is not known yet; it shows {shown.get_name()} {seen}",
+                f"{whose} is not known yet: {shown.get_name()} {seen}",
                 fingerprint=seen,
-                remedy=f"Compare the fingerprint with the device's own, then: hwloop devices trust {name}",
+                remedy=f"If that is its fingerprint (`ssh-keygen -lf /etc/ssh/ssh_host_{_stem(shown)}_key.pub` there "
+                f"tells), pin it: hwloop devices trust {device}",
             )
-        if pinned.split()[:2] != _line(shown).split():
+        if pinned != _line(shown):
             raise HostKeyError(
                 device,
-                f"the host key of {name} has changed: it shows {shown.get_name()} {seen}, which is not the pinned one",
+                f"{whose} has changed: it shows {shown.get_name()} {seen}, which is not the pinned one",
                 fingerprint=seen,
-                remedy="Someone may listen in. If the device was set up anew: "
-                f"hwloop devices trust {name} --replace",
+                remedy="Somebody may be listening in. Only if it was set up anew: "
+                f"hwloop devices trust {device} --replace",
             )
 
-    def pinned(self, name: str) -> str | None:
-        """Return the pinned `type key` of a name, or None."""
-        return self._find(name)
-
     def pin(self, name: str, key: HostKey) -> None:
-        """Write a key down for `name`, in place of the one that was there."""
-        entries = {**self._read(), name: _line(key)}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=self._path.parent)
-        with os.fdopen(handle, "w") as file:
-            file.writelines(f"{entry} {line}\n" for entry, line in sorted(entries.items()))
-        os.replace(partial, self._path)
+        """Write a key down for `name`, in place of the one that was there; all other lines stay.
 
-    def _find(self, name: str) -> str | None:
-        return self._given.get(name) or self._read().get(name)
+        Raises:
+            ConfigError: the file cannot be read or written.
+        """
+        lines = [line for line in self._lines() if line.split()[:1] != [name]]
+        lines.append(f"{name} {_line(key)}")
+        with self._translated():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, partial = tempfile.mkstemp(dir=self.path.parent, prefix=FILE_NAME)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write("\n".join(lines) + "\n")
+            Path(partial).replace(self.path)
 
-    def _read(self) -> dict[str, str]:
-        if not self._path.is_file():
-            return {}
-        entries = {}
-        for number, line in enumerate(self._path.read_text().splitlines(), 1):
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        for number, line in enumerate(self._lines(), 1):
             words = line.split()
-            if words and len(words) < 3:
-                problem = Problem("", number, line, "this is no `name type key`", "Remove the line.")
-                raise ConfigError(str(self._path), [problem])
-            if words:
-                entries[words[0]] = " ".join(words[1:3])
-        return entries
+            if not words or words[0].startswith("#"):
+                continue
+            if len(words) < 3:
+                problem = Problem("", number, line[:80], "this is no `name type key`", "Remove the line.")
+                raise ConfigError(str(self.path), [problem])
+            yield words[0], " ".join(words[1:3])
+
+    def _lines(self) -> list[str]:
+        with self._translated():
+            return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, UnicodeDecodeError) as error:
+            problem = Problem("", 0, "", str(error), "Check its permissions and that it is a text file.")
+            raise ConfigError(str(self.path), [problem]) from error
 
 
 def _line(key: HostKey) -> str:
     return f"{key.get_name()} {base64.b64encode(key.asbytes()).decode()}"
+
+
+def _stem(key: HostKey) -> str:
+    """Return how OpenSSH names the file of a key: ed25519, rsa, ecdsa."""
+    return key.get_name().split("-")[1] if key.get_name().startswith("ssh-") else "ecdsa"

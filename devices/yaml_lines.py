@@ -43,7 +43,10 @@ def parse_yaml(text: str, file: str) -> YamlDocument:
         mark = error.problem_mark or error.context_mark
         line, words = (mark.line + 1 if mark else 1), str(error.problem or error)
     except yaml.reader.ReaderError as error:
-        line, words = text.count("\n", 0, error.position) + 1, f"the character {error.character!r} is not allowed"
+        line, words = (
+            text.count("\n", 0, error.position) + 1,
+            f"the character {error.character!r} is not allowed",
+        )
     except RecursionError:
         line, words = 1, "it is nested too deeply"
     except (ValueError, TypeError) as error:

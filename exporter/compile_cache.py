@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -42,7 +41,7 @@ class CompileCache:
             json.dumps({"file": built.name, "digest": digest, "recipe": recipe}, indent=1)
         )
         try:
-            os.rename(arriving, folder)
+            arriving.rename(folder)
         except OSError:  # another process built the same
             shutil.rmtree(arriving)
         return folder / built.name, digest

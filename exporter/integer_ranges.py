@@ -11,7 +11,18 @@ if TYPE_CHECKING:
 
 # Operators that hand their first input on with the same values.
 TRANSPARENT = frozenset(
-    {"Cast", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Identity", "Transpose", "Expand", "Slice", "Concat"}
+    {
+        "Cast",
+        "Reshape",
+        "Unsqueeze",
+        "Squeeze",
+        "Flatten",
+        "Identity",
+        "Transpose",
+        "Expand",
+        "Slice",
+        "Concat",
+    }
 )
 MASK_WORDS = ("mask",)
 
@@ -73,7 +84,9 @@ def _small_constants(graph: onnx.GraphProto) -> dict[str, int]:
     found = {tensor.name: tensor for tensor in tensors_of(graph) if tensor.name}
     for node in nodes_of(graph):
         if node.op_type == "Constant":
-            found |= {node.output[0]: attribute.t for attribute in node.attribute if attribute.HasField("t")}
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    found[node.output[0]] = attribute.t
     return {
         name: int(numpy_helper.to_array(tensor).reshape(-1)[0])
         for name, tensor in found.items()

@@ -41,7 +41,7 @@ def run_reference(model: Model, arrays: Mapping[str, np.ndarray]) -> dict[str, n
     except causes as error:
         raise ModelError(
             f"{model.path}: ONNX Runtime on this host cannot run it: {str(error).strip()}",
-            remedy="Check the model with `python -m onnx.checker`, or give inputs it accepts with --input NAME=FILE.npy.",
+            remedy="Check the model, or give it inputs that it accepts with --input NAME=FILE.npy.",
         ) from error
     return {output.name: value for output, value in zip(session.get_outputs(), values, strict=True)}
 

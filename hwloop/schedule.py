@@ -15,7 +15,6 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-
 from hwloop.intervals import median_interval
 from hwloop.records import Failure, ProcessBudget, ProcessRun, TimingProtocol
 
@@ -64,18 +63,13 @@ class Schedule(Generic[C]):
         """
         if cell in self._cells:
             raise ValueError(f"the cell {cell!r} is scheduled already")
-        state = self._cells[cell] = _State(ready)
-        for run in runs:
-            state.take(run)
-        state.closed = self._complete(state)
+        self._cells[cell] = _State(ready)
+        self._resume(cell, runs)
 
     def ready(self, cell: C, runs: Iterable[ProcessRun] = ()) -> None:
-        """Say that a cell added with `ready=False` can be run from now on, and which runs it has from before."""
-        state = self._cells[cell]
-        for run in runs:
-            state.take(run)
-        state.closed = self._complete(state)
-        state.ready = True
+        """Say that a cell added with `ready=False` can be run, and which runs it has from before."""
+        self._cells[cell].ready = True
+        self._resume(cell, runs)
 
     def next(self) -> C | None:
         """Return the cell whose process is next; None when none is ready, or all are closed."""
@@ -135,6 +129,12 @@ class Schedule(Generic[C]):
             min_calls=math.ceil(protocol.min_calls / protocol.processes),
             max_calls=max(1, (protocol.max_calls - state.calls) // owed),
         )
+
+    def _resume(self, cell: C, runs: Iterable[ProcessRun]) -> None:
+        state = self._cells[cell]
+        for run in runs:
+            state.take(run)
+        state.closed = state.closed or self._complete(state)
 
     def _runnable(self, cell: C) -> bool:
         state = self._cells[cell]

@@ -118,7 +118,7 @@ def _not_steady(runs: Sequence[ProcessRun], summary: Summary, protocol: TimingPr
         return None
     return (
         f"times still moved after {protocol.warmup_seconds:g} s of warm-up in {_of(unsteady, len(runs))}: "
-        "close other programs on the device, or warm up for longer"
+        "close other programs on the device, or give it more --warmup"
     )
 
 

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Latency predictors: to be built; they will learn from the store's records."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Search spaces and strategies: to be built on `hwloop.measure`."""

@@ -27,6 +27,12 @@ import sys
 import tempfile
 import time
 import zipfile
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Output = tuple[str, str, list[int], bytes]
 
 PROTOCOL_VERSION = 1
 STDERR_KEPT_BYTES = 16384
@@ -43,19 +49,19 @@ class Refused(Exception):
 class Lines:
     """Requests from a file descriptor, without a buffer that `select` cannot see."""
 
-    def __init__(self, fd):
+    def __init__(self, fd: int) -> None:
         self.fd = fd
         self.buffer = b""
         self.ended = False
 
-    def fill(self):
+    def fill(self) -> None:
         """Read what is there; note the end."""
         data = os.read(self.fd, 1 << 16)
         if not data:
             self.ended = True
         self.buffer += data
 
-    def next(self):
+    def next(self) -> bytes | None:
         """Return the next line, or None at the end of input."""
         while b"\n" not in self.buffer:
             if self.ended:
@@ -65,14 +71,14 @@ class Lines:
         return line
 
 
-def reply(fd, message):
+def reply(fd: int, message: dict[str, Any]) -> None:
     """Write one JSON line."""
     data = memoryview((json.dumps(message) + "\n").encode())
     while data:
         data = data[os.write(fd, data) :]
 
 
-def parse(line):
+def parse(line: bytes) -> dict[str, Any]:
     """Return a request; refuse what is none."""
     request = json.loads(line.decode())
     if not isinstance(request, dict) or not isinstance(request.get("op"), str):
@@ -83,7 +89,7 @@ def parse(line):
 # ── Facts and evidence ───────────────────────────────────────────────────────────────────────────────
 
 
-def read_text(path):
+def read_text(path: str) -> str | None:
     """Return a small file's text without its line end, or None where it cannot be read."""
     try:
         with open(path) as file:
@@ -92,9 +98,9 @@ def read_text(path):
         return None
 
 
-def cpuinfo():
+def cpuinfo() -> tuple[str, str, list[str]]:
     """Return model, part and flags of the first processor in /proc/cpuinfo."""
-    fields = {}
+    fields: dict[str, str] = {}
     for line in (read_text("/proc/cpuinfo") or "").splitlines():
         key, colon, value = line.partition(":")
         if colon:
@@ -104,7 +110,7 @@ def cpuinfo():
     return model or "", fields.get("CPU part", ""), sorted(flags.split())
 
 
-def memory_bytes(field):
+def memory_bytes(field: str) -> int | None:
     """Return a field of /proc/meminfo in bytes, or None."""
     for line in (read_text("/proc/meminfo") or "").splitlines():
         if line.startswith(field + ":"):
@@ -112,16 +118,16 @@ def memory_bytes(field):
     return None
 
 
-def glibc_version():
+def glibc_version() -> list[int]:
     """Return glibc's (major, minor); (0, 0) where the C library is another one."""
     try:
-        name, version = os.confstr("CS_GNU_LIBC_VERSION").split()
+        name, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
     except (AttributeError, ValueError, OSError):
         return [0, 0]
     return [int(part) for part in version.split(".")[:2]] if name == "glibc" else [0, 0]
 
 
-def facts(cache):
+def facts(cache: str) -> dict[str, Any]:
     """Return what a compiler and a package resolver must know of this device."""
     model, part, features = cpuinfo()
     usable = os.statvfs(cache)
@@ -143,7 +149,7 @@ def facts(cache):
     }
 
 
-def throttle_bits():
+def throttle_bits() -> int | None:
     """Return a Raspberry Pi's throttle bits, or None on other boards."""
     text = read_text("/sys/devices/platform/soc/soc:firmware/get_throttled")
     if text is None and shutil.which("vcgencmd"):
@@ -155,7 +161,7 @@ def throttle_bits():
         return None
 
 
-def evidence():
+def evidence() -> dict[str, Any]:
     """Return the state of the device: clocks, temperature, throttling, load, memory."""
     policies = sorted(glob.glob("/sys/devices/system/cpu/cpufreq/policy*"))
     frequencies = [read_text(policy + "/scaling_cur_freq") for policy in policies]
@@ -174,12 +180,12 @@ def evidence():
 # ── The cache: blobs by digest, folders assembled from them ──────────────────────────────────────────
 
 
-def is_digest(text):
+def is_digest(text: object) -> bool:
     """Whether `text` is 64 hexadecimal digits."""
     return isinstance(text, str) and len(text) == DIGEST_LENGTH and set(text) <= set("0123456789abcdef")
 
 
-def within(folder, name):
+def within(folder: str, name: str) -> str:
     """Return the path of `name` in `folder`; refuse a name that leads outside."""
     parts = name.split("/")
     if not name or name.startswith("/") or "\0" in name or any(part in ("", ".", "..") for part in parts):
@@ -187,7 +193,7 @@ def within(folder, name):
     return os.path.join(folder, *parts)
 
 
-def sha256_of(path):
+def sha256_of(path: str) -> str:
     """Return a file's SHA-256 in hexadecimal digits."""
     sha = hashlib.sha256()
     with open(path, "rb") as file:
@@ -199,31 +205,31 @@ def sha256_of(path):
 class Cache:
     """hwloop's folder on the device; everything in it is named by the digest of its content."""
 
-    def __init__(self, root):
+    def __init__(self, root: str) -> None:
         self.root = root
         for name in ("", "blobs", "folders", "incoming"):
             os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
 
-    def blob(self, digest):
+    def blob(self, digest: str) -> str:
         """Return the path of a blob."""
         if not is_digest(digest):
             raise Refused("%r is no digest" % (digest,))
         return os.path.join(self.root, "blobs", digest)
 
-    def folder(self, digest):
+    def folder(self, digest: str) -> str:
         """Return the path of an assembled folder."""
         if not is_digest(digest):
             raise Refused("%r is no digest" % (digest,))
         return os.path.join(self.root, "folders", digest)
 
-    def missing(self, request):
+    def missing(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say which of the named blobs and folders are not here."""
         return {
             "blobs": [digest for digest in request["blobs"] if not os.path.isfile(self.blob(digest))],
             "folders": [digest for digest in request["folders"] if not os.path.isdir(self.folder(digest))],
         }
 
-    def adopt(self, request):
+    def adopt(self, request: dict[str, Any]) -> dict[str, Any]:
         """Take files that arrived in `incoming` into the blobs, if their content is what their name says."""
         for digest, name in request["files"].items():
             arrived = within(os.path.join(self.root, "incoming"), name)
@@ -234,7 +240,7 @@ class Cache:
             os.replace(arrived, self.blob(digest))
         return {}
 
-    def assemble(self, request):
+    def assemble(self, request: dict[str, Any]) -> dict[str, Any]:
         """Make a folder of blobs (linked under their names) and of archives (unpacked), at once or not at all."""
         target = self.folder(request["folder"])
         if os.path.isdir(target):
@@ -256,7 +262,7 @@ class Cache:
         return {}
 
     @staticmethod
-    def unpack(archive, folder):
+    def unpack(archive: str, folder: str) -> None:
         """Unpack a zip archive; refuse links and names that lead outside."""
         with zipfile.ZipFile(archive) as files:
             for member in files.infolist():
@@ -267,7 +273,7 @@ class Cache:
                     files.extract(member, folder)
 
 
-def serve_agent(root):
+def serve_agent(root: str) -> None:
     """Answer requests about files and facts until standard input ends."""
     cache = Cache(root)
     handlers = {
@@ -297,7 +303,7 @@ def serve_agent(root):
 class Failed(Exception):
     """The candidate failed; `kind` is one of hwloop's failure kinds."""
 
-    def __init__(self, kind, message):
+    def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
@@ -305,7 +311,7 @@ class Failed(Exception):
 class OnnxRuntime:
     """onnxruntime's Python package, unpacked into a folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         sys.path.insert(0, folder)
         # Since 1.29 onnxruntime reports models to its makers unless told not to; its thread disturbs timings too.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -315,7 +321,7 @@ class OnnxRuntime:
         self.numpy = numpy
         self.ort = onnxruntime
 
-    def load(self, path, job):
+    def load(self, path: str, job: dict[str, Any]) -> None:
         """Make a session of one model; its inputs are bound once."""
         options = self.ort.SessionOptions()
         options.intra_op_num_threads = job["threads"]
@@ -332,7 +338,7 @@ class OnnxRuntime:
             kind = "unsupported operator" if "NOT_IMPLEMENTED" in str(error) else "load failed"
             raise Failed(kind, str(error))
 
-    def bind(self, job):
+    def bind(self, job: dict[str, Any]) -> None:
         """Bind inputs to their data, and outputs to this runtime's memory."""
         self.names = [output.name for output in self.session.get_outputs()]
         self.binding = self.session.io_binding()
@@ -349,20 +355,17 @@ class OnnxRuntime:
         for name in self.names:
             self.binding.bind_output(name)
 
-    def call(self):
+    def call(self) -> None:
         """Run the model once."""
         self.session.run_with_iobinding(self.binding)
 
-    def outputs(self):
+    def outputs(self) -> list[Output]:
         """Return (name, type, shape, bytes) of every output of the last call."""
         values = [self.numpy.ascontiguousarray(value.numpy()) for value in self.binding.get_outputs()]
-        return [
-            (name, str(value.dtype), list(value.shape), value.tobytes())
-            for name, value in zip(self.names, values)
-        ]
+        return [(name, str(value.dtype), list(value.shape), value.tobytes()) for name, value in zip(self.names, values)]
 
 
-def storage_type(dtype):
+def storage_type(dtype: str) -> str:
     """Return the numpy type that holds the bytes of `dtype`."""
     return "uint16" if dtype == "bfloat16" else dtype
 
@@ -415,12 +418,12 @@ DLPACK_NAMES = {code: name for name, code in DLPACK_CODES.items()}
 class TvmRuntime:
     """TVM's thin runtime, driven through the C ABI of tvm-ffi."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         mode = ctypes.RTLD_GLOBAL
         self.ffi = ctypes.CDLL(os.path.join(folder, "libtvm_ffi.so"), mode=mode)
         ctypes.CDLL(os.path.join(folder, "libtvm_runtime.so"), mode=mode)
 
-    def load(self, path, job):
+    def load(self, path: str, job: dict[str, Any]) -> None:
         """Make a Relax virtual machine of one compiled model; its inputs are set once."""
         os.environ["TVM_NUM_THREADS"] = str(job["threads"])
         load_file = ctypes.c_void_p()
@@ -435,17 +438,17 @@ class TvmRuntime:
         self.keep = [dl_tensor(spec) for spec in job["inputs"]]
         tensors = [tensor for tensor, _ in self.keep]
         self.invoke(self.method(self.machine, "set_input"), "main", *tensors)
-        self.arguments = self.arguments_of(["main"])
+        self.arguments, self.texts = self.arguments_of(["main"])
         self.stateful = self.method(self.machine, "invoke_stateful")
         self.output_names = [spec["name"] for spec in job["outputs"]]
 
-    def call(self):
+    def call(self) -> None:
         """Run the model once."""
         result = FfiAny()
         if self.ffi.TVMFFIFunctionCall(self.stateful, self.arguments, 1, ctypes.byref(result)):
             self.check(1)
 
-    def outputs(self):
+    def outputs(self) -> list[Output]:
         """Return (name, type, shape, bytes) of every output of the last call."""
         get_output = self.method(self.machine, "get_output")
         arity = self.invoke(self.method(self.machine, "get_output_arity"), "main").value
@@ -457,28 +460,28 @@ class TvmRuntime:
             found.append((name,) + tensor_content(tensor.value + OBJECT_HEADER_BYTES))
         return found
 
-    def method(self, module, name):
+    def method(self, module: FfiAny, name: str) -> ctypes.c_void_p:
         """Return a module's function."""
         function = self.invoke(self.get_function, module, name, False)
         if function.type_index < FFI_FIRST_OBJECT:
             raise Failed("load failed", "the compiled file has no function %r" % name)
         return ctypes.c_void_p(function.value)
 
-    def invoke(self, function, *arguments):
+    def invoke(self, function: ctypes.c_void_p, *arguments: Any) -> FfiAny:
         """Call a function of tvm-ffi with strings, integers, booleans, tensors and objects."""
         result = FfiAny()
-        packed = self.arguments_of(arguments)
+        packed, _texts = self.arguments_of(arguments)
         self.check(self.ffi.TVMFFIFunctionCall(function, packed, len(arguments), ctypes.byref(result)))
         return result
 
-    def arguments_of(self, values):
-        """Return the array of tagged values."""
+    def arguments_of(self, values: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Return the array of tagged values, and the texts that it points to and that must outlive it."""
         packed = (FfiAny * max(1, len(values)))()
-        kept = []
+        texts = []
         for slot, value in zip(packed, values):
             if isinstance(value, str):
                 text = ctypes.create_string_buffer(value.encode())
-                kept.append(text)
+                texts.append(text)
                 slot.type_index, slot.value = FFI_RAW_STRING, ctypes.addressof(text)
             elif isinstance(value, bool):
                 slot.type_index, slot.value = FFI_BOOL, int(value)
@@ -488,10 +491,9 @@ class TvmRuntime:
                 slot.type_index, slot.value = FFI_DLTENSOR, ctypes.addressof(value)
             else:
                 slot.type_index, slot.value = value.type_index, value.value
-        packed.kept = kept
-        return packed
+        return packed, texts
 
-    def check(self, status):
+    def check(self, status: int) -> None:
         """Raise what tvm-ffi reports."""
         if status == 0:
             return
@@ -503,12 +505,12 @@ class TvmRuntime:
         raise Failed("load failed", ctypes.string_at(cell.message.data, cell.message.size).decode(errors="replace"))
 
 
-def byte_array(text):
+def byte_array(text: str) -> Any:
     """Return a reference to a TVMFFIByteArray."""
     return ctypes.byref(ByteArray(text.encode(), len(text)))
 
 
-def dl_tensor(spec):
+def dl_tensor(spec: dict[str, Any]) -> tuple[DLTensor, Any]:
     """Return a tensor over an input's data, and the aligned memory that it points to."""
     with open(spec["path"], "rb") as file:
         data = file.read()
@@ -522,7 +524,7 @@ def dl_tensor(spec):
     return tensor, memory
 
 
-def tensor_content(address):
+def tensor_content(address: int) -> tuple[str, list[int], bytes]:
     """Return (type, shape, bytes) of the DLTensor at an address."""
     tensor = DLTensor.from_address(address)
     shape = [tensor.shape[axis] for axis in range(tensor.ndim)]
@@ -534,31 +536,34 @@ def tensor_content(address):
     return dtype, shape, ctypes.string_at(tensor.data + tensor.byte_offset, size) if size else b""
 
 
-RUNTIMES = {"onnxruntime": OnnxRuntime, "tvm": TvmRuntime}
+if TYPE_CHECKING:
+    Runtime = OnnxRuntime | TvmRuntime
+
+RUNTIMES: dict[str, Callable[[str], Runtime]] = {"onnxruntime": OnnxRuntime, "tvm": TvmRuntime}
 
 
 # ── One job in one fresh process ─────────────────────────────────────────────────────────────────────
 
 
-def fastest_cpus(count):
+def fastest_cpus(count: int) -> list[int]:
     """Return the `count` usable CPUs with the highest clock; of equals the last, which serve fewer interrupts."""
     usable = sorted(os.sched_getaffinity(0))
 
-    def clock(cpu):
+    def clock(cpu: int) -> int:
         text = read_text("/sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq" % cpu)
         return int(text) if text and text.isdigit() else 0
 
     return sorted(usable, key=lambda cpu: (clock(cpu), cpu))[-count:]
 
 
-def middle(values):
+def middle(values: Sequence[float]) -> float:
     """Return the median."""
     ordered = sorted(values)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def warm_up(call, seconds):
+def warm_up(call: Callable[[], None], seconds: float) -> tuple[list[int], bool]:
     """Call until two windows of calls agree within 5 %, or `seconds` passed; return the times and whether steady."""
     window, times = 5, []
     end = time.perf_counter() + seconds
@@ -571,19 +576,19 @@ def warm_up(call, seconds):
             return times, close(times[-1], times[-2])
 
 
-def close(one, other):
+def close(one: float, other: float) -> bool:
     """Whether two times are within 5 % of each other."""
     return abs(one - other) <= 0.05 * max(one, other)
 
 
-def timed(call):
+def timed(call: Callable[[], None]) -> int:
     """Return the nanoseconds of one call on the monotonic clock."""
     start = time.perf_counter_ns()
     call()
     return time.perf_counter_ns() - start
 
 
-def narrow(samples, relative_width):
+def narrow(samples: Sequence[int], relative_width: float) -> bool:
     """Whether the median's 95 % interval, by order statistics, is narrower than a share of the median."""
     ordered = sorted(samples)
     count = len(ordered)
@@ -594,9 +599,9 @@ def narrow(samples, relative_width):
     return ordered[high] - ordered[low] <= relative_width * middle(ordered)
 
 
-def sample(call, job):
+def sample(call: Callable[[], None], job: dict[str, Any]) -> list[int]:
     """Time calls until the job's stop rule holds; return every time in order."""
-    samples = []
+    samples: list[int] = []
     end = time.perf_counter() + job["seconds"]
     next_check = max(1, job["min_calls"])
     while len(samples) < job["max_calls"]:
@@ -614,7 +619,7 @@ MARK_NUMBER, MARK_MAGIC = 141, 0x68776C6F6F70
 COUNT_WARMUP_CALLS = 2
 
 
-def count_instructions(call, calls):
+def count_instructions(call: Callable[[], None], calls: int) -> dict[str, Any]:
     """Count the guest instructions of each call, between marks that the emulator's plugin sees."""
     libc = ctypes.CDLL(None)
     count = ctypes.c_uint64(0)
@@ -637,7 +642,7 @@ def count_instructions(call, calls):
     }
 
 
-def peak_rss_bytes():
+def peak_rss_bytes() -> int | None:
     """Return the most memory that this process held, or None where the kernel does not say."""
     for line in (read_text("/proc/self/status") or "").splitlines():
         if line.startswith("VmHWM:"):
@@ -645,7 +650,7 @@ def peak_rss_bytes():
     return None
 
 
-def work(runtime, cache, job):
+def work(runtime: Runtime, cache: Cache, job: dict[str, Any]) -> dict[str, Any]:
     """Do one job in this fresh process and return its result."""
     folder = cache.folder(job["artifact"])
     for spec in job["inputs"]:
@@ -670,12 +675,12 @@ def work(runtime, cache, job):
     return result
 
 
-def pack(outputs, known):
+def pack(outputs: list[Output], known: list[str]) -> dict[str, Any]:
     """Return the outputs' digest, and the outputs themselves unless the host knows that digest."""
     sha = hashlib.sha256()
     for name, dtype, shape, data in outputs:
         sha.update(json.dumps([name, dtype, shape]).encode() + data)
-    packed = {"outputs_digest": sha.hexdigest(), "outputs": None}
+    packed: dict[str, Any] = {"outputs_digest": sha.hexdigest(), "outputs": None}
     if packed["outputs_digest"] not in known:
         packed["outputs"] = [
             {"name": name, "dtype": dtype, "shape": shape, "data": base64.b64encode(data).decode()}
@@ -687,7 +692,7 @@ def pack(outputs, known):
 HOST_GONE, NO_REPLY = 10, 11
 
 
-def in_child(runtime, cache, stderr_fd):
+def in_child(runtime: Runtime, cache: Cache, stderr_fd: int) -> NoReturn:
     """Read one job, do it, reply to the host, and leave without the parent's clean-up."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: do not outlive the zygote
     line = Lines(0).next()
@@ -714,7 +719,7 @@ def in_child(runtime, cache, stderr_fd):
     os._exit(0)
 
 
-def failure(kind, message, stderr_fd):
+def failure(kind: str, message: str, stderr_fd: int) -> dict[str, Any]:
     """Return the message that tells the host of a candidate's failure, with the end of its standard error."""
     size = os.fstat(stderr_fd).st_size
     kept = min(size, STDERR_KEPT_BYTES)
@@ -722,7 +727,7 @@ def failure(kind, message, stderr_fd):
     return {"failure": {"kind": kind, "message": message, "detail": detail}}
 
 
-def in_fresh_process(task):
+def in_fresh_process(task: Callable[[], object]) -> int | None:
     """Fork, run `task` in the child, and return its wait status; None (and no child) when the host went away.
 
     The parent touches nothing but a pipe: each child starts from the same memory, so that equal jobs execute
@@ -750,7 +755,7 @@ def in_fresh_process(task):
     return os.waitpid(pid, 0)[1]
 
 
-def how_it_ended(status):
+def how_it_ended(status: int) -> tuple[str, str]:
     """Return the failure's kind and words for a process that ended without a reply."""
     if not os.WIFSIGNALED(status):
         return "crashed", "the runtime ended with status %d and left no result" % os.WEXITSTATUS(status)
@@ -761,7 +766,7 @@ def how_it_ended(status):
     return "crashed", "the runtime was ended by %s%s" % (signal.Signals(number).name, hint)
 
 
-def serve_zygote(root, name, folder):
+def serve_zygote(root: str, name: str, folder: str) -> None:
     """Import a runtime, then run jobs in fresh processes until standard input ends."""
     cache = Cache(root)
     runtime = RUNTIMES[name](cache.folder(folder))
@@ -789,7 +794,7 @@ def serve_zygote(root, name, folder):
 REHEARSALS = 2
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     """Run as an agent or as a zygote."""
     if len(arguments) == 2 and arguments[0] == "agent":
         serve_agent(arguments[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -83,10 +84,8 @@ class LocalProcess:
 
     def kill(self) -> None:
         """End its whole process group."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._child.wait()
         for drain in self._drains:
             drain.join(5)

@@ -105,6 +105,7 @@ class SshTransport:
         with self._lock:
             hang_up(self._chain)
             self._chain = []
+        self._watchdog.rest()
 
     def put(self, source: Path, path: str, deadline: Deadline) -> None:
         """Stream a file into place: it is there whole, or not at all."""
@@ -198,7 +199,7 @@ def fetch_host_key(device: str, hops: Sequence[Hop], pinned: PinnedKeys, deadlin
         if before:
             transport.open(deadline)
         with translated(device, f"connecting to {last.address}", deadline, connecting=True):
-            connection = shake_hands(transport.road_to(last, deadline), deadline)
+            connection = shake_hands(transport.road_to(last, deadline), deadline, pinned.key_types(last.name))
             key = connection.get_remote_server_key()
             hang_up([connection])
             return key

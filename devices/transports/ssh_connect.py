@@ -170,7 +170,9 @@ def log_in(hop: Hop, connection: Connection, deadline: Deadline) -> None:
     finally:
         if agent:
             agent.close()
-    raise paramiko.AuthenticationException(f"{hop.user} was refused with {', '.join(tried) or 'no key, for none was found'}")
+    raise paramiko.AuthenticationException(
+        f"{hop.user} was refused with {', '.join(tried) or 'no key, for none was found'}"
+    )
 
 
 def _load(path: Path) -> tuple[paramiko.PKey | None, str]:

@@ -27,7 +27,7 @@ NOISE_BYTES = 1 << 16
 # as the leader of a group; other servers may not.
 GROUP = re.compile(rb"^hwloop-group:(\d+)$", re.MULTILINE)
 LEAD = 'echo "hwloop-group:$$"; exec "$@"'
-START = f"kill -s 0 -- \"-$$\" 2>/dev/null || exec setsid sh -c '{LEAD}' sh \"$@\"; {LEAD}"
+START = f'kill -s 0 -- "-$$" 2>/dev/null || exec setsid sh -c \'{LEAD}\' sh "$@"; {LEAD}'
 
 
 class Collected:
@@ -53,7 +53,12 @@ class SshProcess:
     """
 
     def __init__(
-        self, transport: SshTransport, channel: paramiko.Channel, command: Sequence[str], *, whole: bool = False
+        self,
+        transport: SshTransport,
+        channel: paramiko.Channel,
+        command: Sequence[str],
+        *,
+        whole: bool = False,
     ) -> None:
         self._transport = transport
         self._channel = channel
@@ -68,7 +73,9 @@ class SshProcess:
         line = f"exec {shlex.join(['sh', '-c', START, 'sh', *command])}"
         self._threads = [
             threading.Thread(target=self._serve, args=(line,), daemon=True),
-            threading.Thread(target=self._drain, args=(channel.recv_stderr, self.all_stderr or self._tail), daemon=True),
+            threading.Thread(
+                target=self._drain, args=(channel.recv_stderr, self.all_stderr or self._tail), daemon=True
+            ),
         ]
         for thread in self._threads:
             thread.start()

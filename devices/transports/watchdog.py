@@ -41,6 +41,11 @@ class Watchdog:
             with self._changed:
                 del self._due[token]
 
+    def rest(self) -> None:
+        """Let the watching thread end, if nothing is watched; it comes back when needed."""
+        with self._changed:
+            self._changed.notify()
+
     def _watch(self) -> None:
         with self._changed:
             while self._due:

@@ -75,7 +75,13 @@ class Tvm:
             "version": version,
             "model": model.digest,
             "shapes": [list(spec.shape) for spec in model.inputs],
-            "target": [target.triple, target.cpu, list(target.features), target.num_cores, list(target.glibc)],
+            "target": [
+                target.triple,
+                target.cpu,
+                list(target.features),
+                target.num_cores,
+                list(target.glibc),
+            ],
         }
 
     def _compile(self, model: Model, target: Target, built: Path, deadline: Deadline) -> Failure | None:
@@ -110,4 +116,3 @@ class Tvm:
                 return Failure(FailureKind(told["kind"]), told["message"], detail)
         how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"status {ended.returncode}"
         return Failure(FailureKind.BUILD, f"TVM's compiler ended with {how}", detail)
-

@@ -28,13 +28,13 @@ def main() -> int:
 
     try:
         module = from_onnx(model, shape_dict=job["shapes"], keep_params_in_input=False)
-    except Exception as error:  # the frontend raises anything, tvm.error.InternalError and bare asserts among it
+    except Exception as error:  # noqa: BLE001  the frontend raises anything, tvm.error.InternalError and bare asserts among it
         return _fail(FailureKind.UNSUPPORTED, f"TVM's ONNX frontend: {_first_line(error)}")
     try:
         target = tvm.target.Target(_target(job))
         built = tvm.compile(module, target=target)
         built.export_library(job["output"], fcompile=_linker(job["linker"]))
-    except Exception as error:  # the compiler too
+    except Exception as error:  # noqa: BLE001  the compiler too
         return _fail(FailureKind.BUILD, f"TVM's compiler: {_first_line(error)}")
     return 0
 

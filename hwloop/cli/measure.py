@@ -22,7 +22,8 @@ RUNTIMES = ("onnxruntime", "tvm")
 def measure(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)],
     device: Annotated[
-        list[str] | None, typer.Option("--device", "-d", help="A device or a tag; all devices if none is named.")
+        list[str] | None,
+        typer.Option("--device", "-d", help="A device or a tag; all devices if none is named."),
     ] = None,
     runtime: Annotated[
         list[str] | None, typer.Option("--runtime", "-r", help="onnxruntime or tvm; both if none is named.")
@@ -35,7 +36,8 @@ def measure(
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.01, help="Most seconds of timed calls a measurement takes.")] = 3.0,
     width: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Stop once the median's 95 % interval is this share of it.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Stop once the median's 95 % interval is this share of it."),
     ] = 0.02,
     processes: Annotated[int, typer.Option(min=1, max=100, help="Fresh processes, at least.")] = 3,
     warmup: Annotated[float, typer.Option(min=0.0, help="Most seconds of warm-up in each process.")] = 0.5,

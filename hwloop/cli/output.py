@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 
 from hwloop.errors import ConfigError, HwloopError, InfrastructureError
@@ -11,9 +12,18 @@ BAD_RESULT, BAD_USAGE, DEVICE_FAILED = 1, 2, 3
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document on standard output."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    """Print one JSON document on standard output; JSON knows no infinity and no NaN, which become null."""
+    json.dump(_finite(value), sys.stdout, indent=2, ensure_ascii=False)
     print()
+
+
+def _finite(value: object) -> object:
+    """Return `value` with null for numbers that JSON has not."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def say(text: str) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from dataclasses import asdict
-from datetime import datetime, timedelta, timezone
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.cli.output import print_json, say
 from hwloop.errors import UsageError
 from hwloop.paths import store_path
 from hwloop.records import Measurement, Verdict
@@ -89,18 +88,14 @@ def show(
     with _open_store() as store:
         found = store.get(measurement_id)
     if as_json:
-        _print_json(_in_full(found))
+        print_json(_in_full(found))
         return
     from hwloop.cli.show import print_measurement
 
     print_measurement(_console(), found)
 
 
-def _list(
-    store: Store, filters: Filters, as_json: bool, csv: Path | None, parquet: Path | None, samples: bool
-) -> None:
-    from dataclasses import replace
-
+def _list(store: Store, filters: Filters, as_json: bool, csv: Path | None, parquet: Path | None, samples: bool) -> None:
     to_file = csv is not None or parquet is not None
     # A table asks for one more than it shows, to know whether there are more.
     limit = filters.limit or (None if to_file or as_json else TABLE_LIMIT + 1)
@@ -108,32 +103,30 @@ def _list(
     if to_file:
         _write(store, found, csv, parquet, samples)
     if as_json:
-        _print_json([one.as_json() for one in found])
+        print_json([one.as_json() for one in found])
     if to_file or as_json:
         return
     if not found:
-        typer.echo("Nothing measured fits. hwloop measure MODEL.onnx measures one.", err=True)
+        say("Nothing measured fits. hwloop measure MODEL.onnx measures one.")
         return
     from hwloop.cli.table import measurement_table
 
     more = not filters.limit and len(found) > TABLE_LIMIT
     console = _console()
     shown = found[:TABLE_LIMIT] if more else found
-    console.print(measurement_table(shown, ids=True, width=console.width))
+    console.print(measurement_table(shown, console.width, ids=True))
     if more:
-        typer.echo(f"The newest {TABLE_LIMIT}; --limit shows more.", err=True)
+        say(f"The newest {TABLE_LIMIT}; --limit shows more.")
 
 
-def _write(
-    store: Store, found: list[Measurement], csv: Path | None, parquet: Path | None, samples: bool
-) -> None:
+def _write(store: Store, found: list[Measurement], csv: Path | None, parquet: Path | None, samples: bool) -> None:
     from hwloop.store import export
 
     columns = export.CALL_COLUMNS if samples else export.MEASUREMENT_COLUMNS
     for path, write in ((csv, export.write_csv), (parquet, export.write_parquet)):
         if path is not None:
             rows = export.call_rows(store, found) if samples else export.measurement_rows(found)
-            typer.echo(f"{path}: {write(path, columns, rows)} rows", err=True)
+            say(f"{path}: {write(path, columns, rows)} rows")
 
 
 def _open_store() -> Store:
@@ -154,19 +147,6 @@ def _in_full(one: Measurement) -> dict[str, object]:
     return one.as_json() | {"subject": subject, "runs": [asdict(run) for run in one.runs]}
 
 
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
-
-
-def _finite(value: object) -> object:
-    """Return `value` with null for numbers that JSON has not."""
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _verdict(name: str) -> Verdict:
     try:
         return Verdict(name.upper())
@@ -183,8 +163,8 @@ def _moment(option: str, text: str) -> datetime | None:
     ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
     try:
         if ago:
-            return datetime.now(timezone.utc) - timedelta(seconds=float(ago[1]) * UNITS[ago[2]])
-        return datetime.fromisoformat(text).astimezone(timezone.utc)
+            return datetime.now(UTC) - timedelta(seconds=float(ago[1]) * UNITS[ago[2]])
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
             f"{option} {text}: this is no time", remedy="Write 90m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00."

@@ -62,10 +62,7 @@ def histogram(samples_ms: Sequence[float]) -> list[str]:
     most = max(counts)
     labels = [units.milliseconds(low + step * place, like=high) for place in range(bins)]
     width = max(map(len, labels))
-    lines = [
-        f"{label:>{width}} ms  {_bar(count / most)} {count}"
-        for label, count in zip(labels, counts, strict=True)
-    ]
+    lines = [f"{label:>{width}} ms  {_bar(count / most)} {count}" for label, count in zip(labels, counts, strict=True)]
     if ordered[-1] > high:
         lines.append(f"{'':{width}}     slowest: {units.milliseconds(ordered[-1])} ms")
     return lines

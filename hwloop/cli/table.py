@@ -47,9 +47,7 @@ COLUMNS = (
 ID = Column("id", lambda one: one.id[:TIME_DIGITS], number=False)
 
 
-def measurement_table(
-    measurements: Sequence[Measurement], *, ids: bool = False, width: int | None = None
-) -> Table:
+def measurement_table(measurements: Sequence[Measurement], width: int | None = None, *, ids: bool = False) -> Table:
     """Return a table with a row per measurement; what is INVALID or FAILED is explained below it.
 
     Columns without any figure are left out, and the least important ones where `width`, in characters, is too
@@ -80,10 +78,7 @@ def measurement_table(
     for row, one in enumerate(measurements):
         style = STYLES[one.verdict]
         table.add_row(
-            *(
-                Text(cells[column.heading][row], style if column.heading == "verdict" else "")
-                for column in columns
-            )
+            *(Text(cells[column.heading][row], style if column.heading == "verdict" else "") for column in columns)
         )
     if explained:
         table.caption = Text("\n").join(_note(number, one) for number, one in enumerate(explained, 1))
@@ -118,6 +113,4 @@ def _note(number: int, one: Measurement) -> Text:
 
     subject = one.subject
     where = f"{subject.model} on {subject.device} with {subject.runtime}"
-    return Text.assemble(
-        (f"{number} {one.verdict.value}", STYLES[one.verdict]), f" {where}: {explanation(one)}"
-    )
+    return Text.assemble((f"{number} {one.verdict.value}", STYLES[one.verdict]), f" {where}: {explanation(one)}")

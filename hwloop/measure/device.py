@@ -40,7 +40,13 @@ class DeviceRun:
     """One device's share of a measuring run."""
 
     def __init__(
-        self, device: Device, job: MeasureJob, store: Store, observer: Observer, quiet: Quiet, inputs_folder: Path
+        self,
+        device: Device,
+        job: MeasureJob,
+        store: Store,
+        observer: Observer,
+        quiet: Quiet,
+        inputs_folder: Path,
     ) -> None:
         self.device = device
         self.finished: list[Measurement] = []
@@ -120,7 +126,7 @@ class DeviceRun:
                 if key.runtime not in runtimes:
                     runtimes[key.runtime] = self._provision(session, runtime)
                 self._prepare(session, key, runtime, runtimes[key.runtime])
-        except BaseException as error:  # handed to the timing thread, which raises it
+        except BaseException as error:  # noqa: BLE001  handed to the timing thread, which raises it
             self._preparing_error = error
         finally:
             with self._changed:
@@ -134,9 +140,7 @@ class DeviceRun:
             session.push([found.folder], [], Deadline.after(PUSH_S))
         return found
 
-    def _prepare(
-        self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime
-    ) -> None:
+    def _prepare(self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime) -> None:
         workload = self._job.workloads[key.workload]
         override = self.device.settings.target
         target = override.record() if override else target_for(session.facts)
@@ -257,7 +261,10 @@ class DeviceRun:
                 self._schedule.tell(cell.key, result)
             reasons = (f"{result.kind.value}: {result.message}",)
             summary = summarise(cell.runs, self._emulated)
-            self._note(self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, result), reused=False)
+            self._note(
+                self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, result),
+                reused=False,
+            )
             return
         run = cell.take(self.device.name, result)
         self.clock.timed_s += sum(run.samples_ns) / 1e9

@@ -77,4 +77,3 @@ def _in_order(job: MeasureJob, found: list[Measurement]) -> list[Measurement]:
         return models.index(subject.model), devices.index(subject.device), runtimes.index(subject.runtime)
 
     return sorted(found, key=place)
-

@@ -49,7 +49,8 @@ def load_workloads(
     strangers = sorted(set(given) - names)
     if strangers:
         raise UsageError(
-            f"--input {strangers[0]}: no model here has such an input", remedy=f"The inputs are {', '.join(sorted(names))}."
+            f"--input {strangers[0]}: no model here has such an input",
+            remedy=f"The inputs are {', '.join(sorted(names))}.",
         )
     labels = _labels(paths)
     loads = []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from hwloop.digests import digest_json
 
 
-class FailureKind(str, Enum):
+class FailureKind(StrEnum):
     """Why a candidate could not be measured."""
 
     UNSUPPORTED = "unsupported operator"
@@ -32,7 +32,7 @@ class Failure:
     detail: str = ""
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """Whether a measurement can be trusted."""
 
     VALID = "VALID"
@@ -151,8 +151,7 @@ class Measurement:
             "batch": subject.batch,
             "verdict": self.verdict.value,
             "reasons": list(self.reasons),
-            "failure": failure
-            and {"kind": failure.kind.value, "message": failure.message, "detail": failure.detail},
+            "failure": failure and {"kind": failure.kind.value, "message": failure.message, "detail": failure.detail},
             "median_ms": summary.median_ms,
             "ci95_ms": list(summary.ci95_ms) if summary.ci95_ms else None,
             "p90_ms": summary.p90_ms,

@@ -48,7 +48,8 @@ class Filters:
         if self.latest_only:
             clauses.append(
                 "NOT EXISTS (SELECT 1 FROM measurement AS n JOIN outcome ON outcome.measurement_id = n.id"
-                " WHERE n.key = m.key AND n.id > m.id)"
+                # The key of what could not be built names no artifact: there the model tells them apart.
+                " WHERE n.key = m.key AND n.id > m.id AND n.model_digest = m.model_digest)"
             )
         where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
         values.append(-1 if self.limit is None else self.limit)

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -78,7 +78,7 @@ class Store:
 
         It is at most 24 h old, and no other living Store is at it; it now belongs to this one.
         """
-        since = first_id_at(datetime.now(timezone.utc) - RESUMED_WITHIN)
+        since = first_id_at(datetime.now(UTC) - RESUMED_WITHIN)
         with self._lock:
             for row in self._read(UNFINISHED, [key, since]):
                 if self._claims.take(row["id"]) and self._is_unfinished(row["id"]):
@@ -107,10 +107,8 @@ class Store:
         failure: Failure | None = None,
     ) -> Measurement:
         """Close a measurement and return it, without runs. A failure goes with the verdict FAILED alone."""
-        finished_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        row = rows.outcome_row(
-            measurement_id, finished_at, verdict, reasons, summary or Summary(samples=0), failure
-        )
+        finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        row = rows.outcome_row(measurement_id, finished_at, verdict, reasons, summary or Summary(samples=0), failure)
         with self._write(measurement_id):
             self._insert("outcome", row)
         with self._lock:

@@ -15,9 +15,9 @@ TRUE_NS = 1_000_000
 def processes(chance, count, calls, within, between=0.0):
     """Return lognormal times of `count` processes whose own medians vary by `between`."""
     return [
-        np.round(
-            TRUE_NS * np.exp(within * chance.standard_normal(calls) + between * chance.standard_normal())
-        ).astype(int)
+        np.round(TRUE_NS * np.exp(within * chance.standard_normal(calls) + between * chance.standard_normal())).astype(
+            int
+        )
         for _ in range(count)
     ]
 

@@ -31,9 +31,7 @@ class FakeDevice:
             return a_failure()
         base = self.call_ms[cell] * self.chance.lognormvariate(0, self.noise)
         calls = max(1, min(budget.max_calls, 200, int(budget.seconds * 1000 / base) + 1))
-        run = a_run(
-            self.order.count(cell) - 1, [base * self.chance.lognormvariate(0, 0.01) for _ in range(calls)]
-        )
+        run = a_run(self.order.count(cell) - 1, [base * self.chance.lognormvariate(0, 0.01) for _ in range(calls)])
         self.longest_s = max(self.longest_s, sum(run.samples_ns) / 1e9)
         return run
 
@@ -194,9 +192,16 @@ def test_a_resumed_cell_runs_only_what_is_missing():
     assert schedule.next() == "a"
     schedule.tell("a", a_run(2, [5.0] * 30))
     assert schedule.done
-    complete = Schedule(PROTOCOL)
-    complete.add("a", [*earlier, a_run(2, [5.0] * 30)])
-    assert complete.done and complete.next() is None
+
+
+def test_a_cell_whose_earlier_runs_are_enough_is_closed_at_once():
+    earlier = [a_run(index, [5.0] * 30) for index in range(3)]
+    added, readied = Schedule(PROTOCOL), Schedule(PROTOCOL)
+    added.add("a", earlier)
+    readied.add("a", ready=False)
+    readied.ready("a", earlier)
+    for schedule in (added, readied):
+        assert schedule.is_closed("a") and schedule.done and schedule.next() is None
 
 
 def test_an_emulated_cell_gets_exactly_its_processes():

@@ -59,9 +59,7 @@ def test_other_archives_are_not_taken_for_debian(apt: Path, line: str):
     assert mirror(apt) == "http://mirror.example/debian"
 
 
-@pytest.mark.parametrize(
-    "change", [("Types: deb", "Types: deb-src"), ("Types: deb", "Types: deb\nEnabled: no")]
-)
+@pytest.mark.parametrize("change", [("Types: deb", "Types: deb-src"), ("Types: deb", "Types: deb\nEnabled: no")])
 def test_a_disabled_or_source_only_archive_does_not_count(apt: Path, change: tuple[str, str]):
     (apt / "sources.list.d" / "debian.sources").write_text(DEB822.replace(*change))
     assert mirror(apt) == FALLBACK_MIRROR

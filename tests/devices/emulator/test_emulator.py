@@ -36,9 +36,7 @@ def processes_of(folder: Path) -> list[str]:
 
 def test_a_board_looks_like_a_raspberry_pi_over_ssh(own_boards: Path, ssh):
     board = up("pi4")
-    asked = ssh(
-        board, "uname -m; hostname; grep -c 0xd08 /proc/cpuinfo; cat /sys/devices/system/cpu/possible"
-    )
+    asked = ssh(board, "uname -m; hostname; grep -c 0xd08 /proc/cpuinfo; cat /sys/devices/system/cpu/possible")
     assert asked.stdout.split() == ["aarch64", "pi4", "4", "0-3"]
 
 

@@ -61,9 +61,7 @@ def test_the_table_shows_every_measurement_and_explains_what_is_not_valid(filled
     text = run().stdout
     assert len(re.findall("magika", text.split("INVALID magika")[0])) == 3
     assert "5.000 ±0.000" in text and "70.10 M" in text
-    assert re.search(
-        r"1 FAILED silero-vad on local with tvm: unsupported operator: TVM has no operator LSTM", text
-    )
+    assert re.search(r"1 FAILED silero-vad on local with tvm: unsupported operator: TVM has no operator LSTM", text)
     assert re.search(r"2 INVALID magika on pi4 with onnxruntime: times still moved", text)
     assert filled["local"][:12] in text
 

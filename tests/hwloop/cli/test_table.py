@@ -27,9 +27,7 @@ def printed(measurements, width=140, **options):
 
 def test_a_row_has_readable_units():
     row = printed([a_measurement()]).splitlines()[-1]
-    assert (
-        " ".join(row.split()) == "magika local onnxruntime VALID 5.206 ±0.053 5.430 4.800 81 3.10 MB 1.2e-06"
-    )
+    assert " ".join(row.split()) == "magika local onnxruntime VALID 5.206 ±0.053 5.430 4.800 81 3.10 MB 1.2e-06"
 
 
 def test_columns_without_any_figure_are_left_out():
@@ -43,9 +41,7 @@ def test_columns_without_any_figure_are_left_out():
 def test_reasons_and_failures_stand_below_in_full():
     text = printed(
         [
-            a_measurement(
-                Summary(0), Verdict.FAILED, failure=a_failure(message="no operator\nLSTM"), runtime="tvm"
-            ),
+            a_measurement(Summary(0), Verdict.FAILED, failure=a_failure(message="no operator\nLSTM"), runtime="tvm"),
             a_measurement(),
             a_measurement(verdict=Verdict.INVALID, reasons=("it was throttled: cool it", "too few calls")),
         ]

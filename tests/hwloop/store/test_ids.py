@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from hwloop.store.ids import IdMaker, created_at, first_id_at, new_id
 
@@ -27,10 +27,10 @@ def test_a_clock_that_is_set_back_does_not_turn_the_order(monkeypatch):
 
 def test_an_id_tells_when_it_was_made():
     made = datetime.fromisoformat(created_at(IdMaker()()))
-    assert abs(datetime.now(timezone.utc) - made) < timedelta(seconds=2)
+    assert abs(datetime.now(UTC) - made) < timedelta(seconds=2)
     assert created_at("00000000000a00000000") == "1970-01-01T00:00:00.010+00:00"
 
 
 def test_ids_made_later_sort_after_a_moment():
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     assert first_id_at(now - timedelta(seconds=5)) <= IdMaker()() < first_id_at(now + timedelta(seconds=5))

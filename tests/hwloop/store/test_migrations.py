@@ -62,8 +62,6 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(db):
 
 def test_a_newer_file_is_refused_unchanged(db):
     migrate(db, (*MIGRATIONS, add_note))
-    with pytest.raises(
-        StoreError, match=rf"version {len(MIGRATIONS) + 1}, this hwloop knows up to {len(MIGRATIONS)}"
-    ):
+    with pytest.raises(StoreError, match=rf"version {len(MIGRATIONS) + 1}, this hwloop knows up to {len(MIGRATIONS)}"):
         migrate(db)
     assert version(db) == len(MIGRATIONS) + 1

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -162,9 +162,7 @@ def test_a_process_killed_while_measuring_loses_nothing_that_it_had_stored(path)
         "for index in range(2): store.add_run(id, a_run(index))\n"
         "print(id, flush=True); time.sleep(60)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
-    ) as victim:
+    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True) as victim:
         measurement_id = victim.stdout.readline().strip()
         with Store.open(path) as store:
             assert store.unfinished(a_subject().key) is None  # its owner lives
@@ -235,7 +233,7 @@ def test_filters(store):
     assert found(runtimes=["tvm"]) == found(verdicts=[Verdict.FAILED]) == [("magika", "local")]
     assert found(devices=["nowhere"]) == []
     assert len(found(limit=2)) == 2
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     assert len(found(since=now - timedelta(hours=1))) == 5 == len(found(until=now + timedelta(hours=1)))
     assert found(since=now + timedelta(hours=1)) == found(until=now - timedelta(hours=1)) == []
 
@@ -247,6 +245,12 @@ def test_the_latest_of_the_same_only(store):
     store.add_run(store.begin(a_subject()), a_run())  # unfinished: hides nothing
     assert [one.id for one in store.query(Filters(latest_only=True))] == [other.id, newest.id]
     assert len(store.query()) == 3
+
+
+def test_failed_builds_of_two_models_do_not_hide_each_other(store):
+    for model in ("one", "other"):
+        store.add_failure(a_subject(model=model, artifact_digest=""), a_failure())
+    assert len(store.query(Filters(latest_only=True))) == 2
 
 
 def test_a_query_has_runs_only_when_asked(store):

@@ -1,0 +1,250 @@
+"""`hwloop devices`: the fleet, what each device is, whether it can be used, and whose host key is trusted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwloop.cli.output import DEVICE_FAILED, print_json, say
+from hwloop.errors import HostKeyError, HwloopError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hwloop.devices.fleet import Device
+    from hwloop.devices.session import DeviceSession
+    from hwloop.devices.transports.ssh_trust import ShownKey
+
+app = typer.Typer(
+    help="Show the fleet, check it, and pin host keys.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME|TAG]...", help="Without one, the whole fleet.")]
+FleetFile = Annotated[Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+EVIDENCE_S = 30.0
+AT_ONCE = 16
+
+
+@app.command("list", epilog="Example: hwloop devices list --json")
+def list_devices(names: Names = None, devices: FleetFile = None, as_json: AsJson = False) -> None:
+    """Show the devices of the fleet; none is connected to."""
+    from hwloop.devices.fleet import load_fleet
+
+    fleet = load_fleet(devices)
+    chosen = fleet.select(names or [])
+    if as_json:
+        print_json([{"name": device.name, **device.settings.model_dump(mode="json")} for device in chosen])
+        return
+    from rich.table import Table
+
+    table = Table("device", "transport", "address", "tags", "runtimes", box=None, pad_edge=False)
+    for device in chosen:
+        settings = device.settings
+        tags, runtimes = ", ".join(settings.tags), ", ".join(settings.runtimes)
+        table.add_row(device.name, settings.transport, device.address, tags, runtimes)
+    _console().print(table)
+    say(f"From {fleet.source}." if fleet.source else "There is no devices.yaml: the fleet is this machine alone.")
+
+
+@app.command(epilog="Example: hwloop devices check pi4")
+def check(names: Names = None, devices: FleetFile = None, as_json: AsJson = False) -> None:
+    """Connect to each device and say whether hwloop can use it; exit code 3 if one cannot be."""
+    found = [_checked(*one) for one in _on_each(names, devices, _nothing)]
+    if as_json:
+        print_json(found)
+    else:
+        width = max(len(str(item["device"])) for item in found)
+        for item in found:
+            problems = item["problems"]
+            assert isinstance(problems, list)
+            typer.echo(f"{item['device']:<{width}}  {'; '.join(problems) or 'OK'}")
+            if item["remedy"]:
+                typer.echo(f"{'':<{width}}  {item['remedy']}")
+    _exit_if(not all(item["ok"] for item in found))
+
+
+@app.command(epilog="Example: hwloop devices facts local --json")
+def facts(names: Names = None, devices: FleetFile = None, as_json: AsJson = False) -> None:
+    """Show what each device is, and its state right now; exit code 3 if one cannot be asked."""
+    from hwloop.deadline import Deadline
+
+    found = []
+    for device, outcome in _on_each(names, devices, lambda session: session.evidence(Deadline.after(EVIDENCE_S))):
+        if isinstance(outcome, HwloopError):
+            found.append({"device": device.name, "facts": None, "evidence": None, "error": str(outcome)})
+        else:
+            session, evidence = outcome
+            about = {"facts": asdict(session.facts), "evidence": asdict(evidence), "error": None}
+            found.append({"device": device.name, **about})
+    if as_json:
+        print_json(found)
+    else:
+        for item in found:
+            _print_facts(item)
+    _exit_if(any(item["error"] for item in found))
+
+
+@app.command(epilog="Example: hwloop devices trust kitchen-pi --fingerprint SHA256:q0kb...")
+def trust(
+    name: Annotated[str, typer.Argument(help="A device of the fleet.")],
+    fingerprint: Annotated[
+        list[str] | None,
+        typer.Option(help="Pin only a key with this fingerprint, without asking; repeat it for jump hosts."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Pin whatever key is shown, without asking.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Also pin a key that is not the pinned one.")] = False,
+    devices: FleetFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pin the host keys of a device and of the jump hosts before it, after showing their fingerprints."""
+    from hwloop.deadline import Deadline
+    from hwloop.devices.fleet import SshDevice, load_fleet
+
+    fleet = load_fleet(devices)
+    chosen = [device for device in fleet.select([name]) if device.name == name]
+    if not chosen:
+        raise UsageError(f"{name!r} is a tag, and keys are pinned for one device at a time")
+    settings = chosen[0].settings
+    if not isinstance(settings, SshDevice):
+        if as_json:
+            print_json([])
+        say(f"{name} needs no pinned host key: it is {chosen[0].address}.")
+        return
+    from hwloop.devices.transports.ssh_trust import trust_device
+
+    def accept(shown: ShownKey) -> bool:
+        return _accepts(name, shown, fingerprint or [], yes)
+
+    # A person who compares fingerprints takes a while; each server has its own time from there on.
+    deadline = Deadline.after(settings.connect_timeout_s + (0 if yes or fingerprint else 600))
+    seen = trust_device(name, settings, accept, deadline, replace=replace)
+    if as_json:
+        print_json([asdict(shown) for shown in seen])
+        return
+    for shown in seen:
+        done = "was pinned already" if shown.state == "pinned" else "is pinned now"
+        typer.echo(f"{shown.address}: {shown.key_type} {shown.fingerprint} {done}.")
+
+
+def _accepts(device: str, shown: ShownKey, wanted: Sequence[str], yes: bool) -> bool:
+    if wanted:
+        if shown.fingerprint in wanted:
+            return True
+        raise HostKeyError(
+            device,
+            f"{shown.address} shows {shown.key_type} {shown.fingerprint}, which is not the given fingerprint",
+            fingerprint=shown.fingerprint,
+            remedy="Somebody may be listening in, or the fingerprint is that of another key.",
+        )
+    say(f"{shown.address} shows the {shown.state} host key {shown.key_type} {shown.fingerprint}")
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nobody can be asked here whether that is the right key",
+            remedy=f"Compare it, then: hwloop devices trust {device} --fingerprint {shown.fingerprint}",
+        )
+    return typer.confirm("Is that the server's own fingerprint, and shall it be trusted?", err=True)
+
+
+def _nothing(session: DeviceSession) -> None:
+    return None
+
+
+def _on_each(
+    names: list[str] | None, file: Path | None, ask: Callable[[DeviceSession], object]
+) -> list[tuple[Device, HwloopError | tuple[DeviceSession, object]]]:
+    """Open every chosen device, all at once, and ask it; errors stand in for answers, in the order of the fleet."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hwloop.devices.fleet import load_fleet
+    from hwloop.devices.transports.factory import open_session
+
+    chosen = load_fleet(file).select(names or [])
+
+    def work(device: Device) -> tuple[Device, HwloopError | tuple[DeviceSession, object]]:
+        try:
+            session = open_session(device, say)
+            try:
+                return device, (session, ask(session))
+            finally:
+                session.close()
+        except HwloopError as error:
+            return device, error
+
+    with (
+        _waiting(f"Asking {len(chosen)} device{'s' if len(chosen) != 1 else ''}"),
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        return list(pool.map(work, chosen))
+
+
+def _checked(device: Device, outcome: HwloopError | tuple[DeviceSession, object]) -> dict[str, object]:
+    from hwloop.devices.checks import general_problems, target_problems
+
+    if isinstance(outcome, HwloopError):
+        # The column names the device already.
+        message = str(outcome).removeprefix(f"device {device.name}: ")
+        return {"device": device.name, "ok": False, "problems": [message], "remedy": outcome.remedy}
+    facts = outcome[0].facts
+    target = device.settings.target
+    problems = [*general_problems(facts), *(target_problems(facts, target.record()) if target else ())]
+    remedy = f"`hwloop devices facts {device.name}` shows what it has." if problems else ""
+    return {"device": device.name, "ok": not problems, "problems": problems, "remedy": remedy}
+
+
+def _print_facts(item: dict[str, object]) -> None:
+    typer.echo(f"{item['device']}")
+    if item["error"]:
+        typer.echo(f"  {item['error']}")
+        return
+    for part in ("facts", "evidence"):
+        about = item[part]
+        assert isinstance(about, dict)
+        for key, value in about.items():
+            typer.echo(f"  {key:<24} {_shown(key, value)}")
+
+
+def _shown(key: str, value: object) -> str:
+    if value is None:
+        return "-"
+    if key.endswith("_bytes") and isinstance(value, int):
+        return f"{value / 1e6:,.0f} MB"
+    if key in ("glibc", "python") and isinstance(value, tuple):
+        return ".".join(map(str, value))
+    if isinstance(value, tuple):
+        return " ".join(f"{one:.0f}" if isinstance(one, float) else str(one) for one in value) or "-"
+    return str(value)
+
+
+def _exit_if(failed: bool) -> None:
+    if failed:
+        raise typer.Exit(DEVICE_FAILED)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+@contextmanager
+def _waiting(title: str) -> Iterator[None]:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(title):
+        yield
