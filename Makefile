@@ -1,6 +1,7 @@
 # Each target brings what it needs; nothing has to be installed first but git, make and Python 3.10 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MODELS := models/magika.onnx models/silero-vad.onnx models/minilm.onnx
 SHAPES := --shape unk__214=1 --shape batch=1 --shape sequence=576 --shape batch_size=1 --shape sequence_length=32
 
@@ -11,8 +12,11 @@ measure: .venv/ready
 	@$(BIN)/python examples/fetch_models.py models
 	@$(BIN)/hwloop measure $(MODELS) $(SHAPES) -d local -d pi4
 
-# Linters, types and every test but the slow ones.
+# Linters, types and every test but the slow ones; the SSH tests run servers of their own on loopback.
 test: check
+	@PATH="$$PATH:/usr/sbin" command -v sshd >/dev/null || \
+		{ echo "Installing Debian's openssh-server for the SSH tests (1 MB)."; \
+		$(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends openssh-server; }
 	@$(BIN)/hwloop emulator up pi4 --timeout 1500
 	$(BIN)/pytest -m "not slow"
 
@@ -28,6 +32,10 @@ check: .venv/ready
 	$(BIN)/mypy
 
 .venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "hwloop needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Installing Debian's python3-venv, which .venv needs."; $(SUDO) apt-get install -q -y python3-venv; }
 	@echo "Making .venv with hwloop and TVM's compiler: about 300 MB to fetch, once."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools>=77"

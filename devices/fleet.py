@@ -65,7 +65,6 @@ class BaseSettings(_Strict):
     threads: int | None = Field(None, ge=1, le=1024, description="a whole number, 1 to 1024")
     python: str = Field("python3", pattern=r"^[^\s-]\S*$", description="the device's Python: a name or a path")
     cache_dir: str = Field("", pattern=r"^(/[^\x00-\x1f]*)?$", description="an absolute path on the device")
-    cache_limit_mb: int = Field(4096, ge=64, le=1 << 24, description="megabytes, 64 at least")
     connect_timeout_s: float = Field(
         30.0, gt=0, le=600, allow_inf_nan=False, description="seconds, above 0 and up to 600"
     )

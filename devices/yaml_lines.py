@@ -12,6 +12,15 @@ from hwloop.errors import ConfigError, Problem
 YamlPath = tuple[str | int, ...]
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which `on`, `off`, `yes` and `no` are words, as in YAML 1.2."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 @dataclass(frozen=True)
 class YamlDocument:
     """A parsed document; `lines` gives the line (from 1) of each key or item by its path."""
@@ -33,12 +42,12 @@ def parse_yaml(text: str, file: str) -> YamlDocument:
         ConfigError: the text is no YAML, or a key stands twice in one mapping; `file` names it.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
         lines: dict[YamlPath, int] = {}
         problems = list(_walk(root, (), lines, ())) if root else []
         if problems:
             raise ConfigError(file, problems)
-        return YamlDocument(yaml.safe_load(text), lines)
+        return YamlDocument(yaml.load(text, Loader=_Loader), lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, words = (mark.line + 1 if mark else 1), str(error.problem or error)

@@ -23,7 +23,7 @@ ARM_PARTS = {
 }
 X86_LEVELS = (
     ("x86-64-v4", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
-    ("x86-64-v3", {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"}),
+    ("x86-64-v3", {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"}),
     ("x86-64-v2", {"sse4_2", "ssse3", "popcnt"}),
 )
 X86_FEATURES = {"avx512_vnni": "+avx512vnni", "avx_vnni": "+avxvnni"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from hwloop.digests import digest_bytes, digest_json
 from hwloop.errors import ModelError, UsageError
-from hwloop.exporter.integer_ranges import integer_hints
+from hwloop.exporter.integer_ranges import MASK_WORD, integer_hints
 from hwloop.exporter.model import Model
-from hwloop.exporter.reference import run_reference
+from hwloop.exporter.numpy_types import numpy_type
+from hwloop.exporter.reference import OperatorMissing, Reference
 from hwloop.records import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
+
+Ranges = Mapping[str, tuple[int, int]]
 
 # What is tried for integer inputs without a hint, widest first; the model itself decides.
 FALLBACK_RANGES = ((0, 100), (0, 2), (1, 2), (0, 1))
@@ -25,7 +29,7 @@ FALLBACK_RANGES = ((0, 100), (0, 2), (1, 2), (0, 1))
 
 @dataclass(frozen=True)
 class Inputs:
-    """Arrays by input name, and what the reference computes from them."""
+    """Arrays by input name, and what the reference computes from them (nothing, where it cannot)."""
 
     arrays: Mapping[str, np.ndarray]
     reference: Mapping[str, np.ndarray]
@@ -33,7 +37,10 @@ class Inputs:
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """The values of each input in C order, little-endian."""
-        return {name: array.tobytes() for name, array in self.arrays.items()}
+        return {
+            name: array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+            for name, array in self.arrays.items()
+        }
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -50,8 +57,10 @@ class Inputs:
         folder.mkdir(parents=True, exist_ok=True)
         paths = {name: folder / digest for name, digest in self.digests.items()}
         for name, path in paths.items():
-            if not path.is_file() or path.stat().st_size != len(self.contents[name]):
-                path.write_bytes(self.contents[name])
+            if not path.is_file():
+                with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+                    file.write(self.contents[name])
+                Path(file.name).replace(path)
         return paths
 
 
@@ -59,65 +68,88 @@ def make_inputs(model: Model, seed: int, given: Mapping[str, Path] | None = None
     """Make an input of the right type and shape for each of a model's inputs, and run the reference on them.
 
     Floats are drawn from N(0, 1). Integers come from the range that the graph shows (the rows of an embedding
-    table, the constants it compares with); where it shows none, the widest range that the model runs with.
+    table, the constants it compares with); where it shows none, the widest range that the model runs with. The
+    reference stays empty where ONNX Runtime on this host lacks an operator of the model.
 
     Raises:
         UsageError: a given file does not fit its input.
         ModelError: the model runs with none of the inputs that were tried.
     """
+    files = given or {}
+    fixed = {spec.name: _load_array(spec, files[spec.name]) for spec in model.inputs if spec.name in files}
+    attempts = _attempts(model, seed, fixed)
+    try:
+        reference = Reference(model)
+    except OperatorMissing:
+        return Inputs(next(attempts), {})
+    problems = []
+    for arrays in attempts:
+        try:
+            return Inputs(arrays, reference.run(arrays))
+        except ModelError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def _attempts(model: Model, seed: int, fixed: Mapping[str, np.ndarray]) -> Iterator[Mapping[str, np.ndarray]]:
+    """Yield the inputs to try: with what the graph shows and every fallback, then with the fallbacks alone."""
+    integers = [spec for spec in model.inputs if _is_integer(spec) and spec.name not in fixed]
+    tried: list[Ranges] = []
+    for hints in (_hints(model) if integers else {}, {}):
+        for fallback in FALLBACK_RANGES:
+            ranges = {spec.name: hints.get(spec.name, fallback) for spec in integers}
+            if ranges not in tried:
+                tried.append(ranges)
+                yield {
+                    spec.name: fixed[spec.name] if spec.name in fixed else _draw(spec, seed, ranges)
+                    for spec in model.inputs
+                }
+
+
+def _hints(model: Model) -> Ranges:
     import onnx
 
-    files = {name: path for name, path in (given or {}).items() if any(spec.name == name for spec in model.inputs)}
-    arrays = {spec.name: _load_array(spec, files[spec.name]) for spec in model.inputs if spec.name in files}
-    made = [spec for spec in model.inputs if spec.name not in files]
-    integers = [spec for spec in made if spec.dtype.lstrip("u").startswith("int")]
-    hints = integer_hints(onnx.load(model.path, load_external_data=False).graph) if integers else {}
-    last: ModelError | None = None
-    for fallback in FALLBACK_RANGES:
-        for spec in made:
-            arrays[spec.name] = _draw(spec, seed, hints.get(spec.name, fallback))
-        ordered = {spec.name: arrays[spec.name] for spec in model.inputs}
-        try:
-            return Inputs(ordered, run_reference(model, ordered))
-        except ModelError as error:
-            last = error
-        if all(spec.name in hints for spec in integers):
-            break
-    assert last is not None
-    raise last
+    return integer_hints(onnx.load(model.path, format="protobuf", load_external_data=False).graph)
 
 
-def _draw(spec: TensorSpec, seed: int, integers: tuple[int, int]) -> np.ndarray:
+def _is_integer(spec: TensorSpec) -> bool:
+    return spec.dtype.lstrip("u").startswith("int")
+
+
+def _draw(spec: TensorSpec, seed: int, ranges: Ranges) -> np.ndarray:
     import numpy as np
 
     random = np.random.default_rng([seed, zlib.crc32(spec.name.encode())])
     if spec.dtype == "bool":
-        return random.integers(0, 2, spec.shape).astype(np.bool_)
-    if spec.dtype.lstrip("u").startswith("int"):
-        low, high = integers
+        return random.integers(int(MASK_WORD in spec.name.lower()), 2, spec.shape).astype(np.bool_)
+    if _is_integer(spec):
+        low, high = ranges[spec.name]
         top = min(high, np.iinfo(spec.dtype).max + 1)
         return random.integers(low, max(top, low + 1), spec.shape).astype(spec.dtype)
     values = random.standard_normal(spec.shape, dtype=np.float32)
-    if spec.dtype == "bfloat16":
-        import ml_dtypes
-
-        return values.astype(ml_dtypes.bfloat16)
-    return values.astype(spec.dtype)
+    return np.asarray(values).astype(numpy_type(spec.dtype))
 
 
 def _load_array(spec: TensorSpec, path: Path) -> np.ndarray:
     import numpy as np
 
+    place = f"--input {spec.name}={path}"
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise UsageError(f"--input {spec.name}={path}: there is no such file") from error
+        raise UsageError(f"{place}: there is no such file", remedy="Check the path.") from error
     except (ValueError, OSError, EOFError) as error:
-        raise UsageError(f"--input {spec.name}={path}: this is no .npy file: {error}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.name != spec.dtype or array.shape != spec.shape:
-        found = f"{array.dtype}{list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise UsageError(
-            f"--input {spec.name}={path}: it holds {found}, and the model takes {spec.dtype}{list(spec.shape)}",
-            remedy="Convert the array, or set the model's sizes with --shape.",
-        )
-    return np.ascontiguousarray(array)
+            f"{place}: this is no .npy file: {error}", remedy="Write it with numpy.save, without objects."
+        ) from error
+    if isinstance(array, np.ndarray):
+        if spec.dtype == "bfloat16" and array.dtype == np.dtype("V2"):  # what numpy.save makes of bfloat16
+            array = array.view(numpy_type(spec.dtype))
+        array = np.asarray(array, order="C")
+        if array.dtype.newbyteorder("=").name == spec.dtype and array.shape == spec.shape:
+            return array.astype(array.dtype.newbyteorder("="), copy=False)
+    found = f"{array.dtype}{list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
+    raise UsageError(
+        f"{place}: it holds {found}, and the model takes {spec.dtype}{list(spec.shape)}",
+        remedy="Convert the array, or set the model's sizes with --shape.",
+    )

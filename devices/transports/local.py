@@ -50,7 +50,7 @@ class LocalProcess:
         try:
             self._child.stdin.write(data)
             self._child.stdin.flush()
-        except BrokenPipeError as error:
+        except (BrokenPipeError, ValueError) as error:  # ended, or killed from another thread
             raise DeviceUnreachable(self._device, f"{self._command} ended: {self.stderr_tail()}") from error
 
     def read_line(self, deadline: Deadline) -> bytes:

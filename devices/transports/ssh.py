@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +20,7 @@ from hwloop.devices.transports.ssh_errors import TRY_AGAIN, translated
 from hwloop.devices.transports.ssh_process import BLOCK_BYTES, KILL_S, SshProcess
 from hwloop.devices.transports.watchdog import Watchdog
 from hwloop.devices.trust import PinnedKeys
-from hwloop.errors import DeviceDiskFull, DeviceTimeout, DeviceUnreachable
+from hwloop.errors import DeviceDiskFull, DeviceError, DeviceUnreachable
 
 __all__ = ["Hop", "SshTransport", "fetch_host_key"]
 
@@ -100,8 +100,9 @@ class SshTransport:
         """End every process started here, then the connections."""
         with self._lock:
             processes, self._processes = self._processes, []
+        self.kill_groups([process.group for process in processes if process.group])
         for process in processes:
-            process.kill()
+            process.close()
         with self._lock:
             hang_up(self._chain)
             self._chain = []
@@ -179,12 +180,23 @@ class SshTransport:
         assert process.all_stdout and process.all_stderr
         return Completed(status, process.all_stdout.value(), process.all_stderr.value())
 
-    def kill_group(self, group: int) -> None:
-        """End a process group on the device; a connection that is gone cannot."""
-        try:
-            self.run(["sh", "-c", KILL, "sh", str(group)], Deadline.after(KILL_S))
-        except (DeviceUnreachable, DeviceTimeout):
+    def kill_groups(self, groups: Sequence[int]) -> None:
+        """End process groups on the device, if it can still be spoken to."""
+        if not groups or not self.connected:
             return
+        deadline = Deadline.after(KILL_S)
+        spare = SshTransport(self.device, self._hops, self._pinned)
+        # A server with no session left (MaxSessions) still takes another connection.
+        for transport in (self, spare):
+            with suppress(DeviceError):
+                if transport is spare:
+                    spare.open(deadline)
+                killer = transport._start(["sh", "-c", KILL, "sh", *map(str, groups)], deadline, whole=True)
+                killer.close_stdin()
+                killer.wait(deadline)
+                killer.close()
+                break
+        hang_up(spare._chain)
 
 
 def fetch_host_key(device: str, hops: Sequence[Hop], pinned: PinnedKeys, deadline: Deadline) -> paramiko.PKey:

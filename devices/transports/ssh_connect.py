@@ -8,12 +8,14 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import paramiko
 from paramiko import common
+from paramiko.agent import AgentSSH, get_agent_connection
 
 from hwloop.deadline import Deadline
 from hwloop.devices.transports.ssh_config import Hop
@@ -30,8 +32,6 @@ DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hm
 SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 # paramiko logs what it raises as well; a library's log is not for the user's terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
-T = TypeVar("T")
 
 
 def _note_request(channel: paramiko.Channel, message: paramiko.Message) -> None:
@@ -88,7 +88,7 @@ def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
     Raises:
         OSError: none of the host's addresses answers.
     """
-    found = within(deadline, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    found = _addresses(host, port, deadline)
     failure: OSError = TimeoutError()
     for number, (family, kind, protocol, _, address) in enumerate(found):
         share_s = deadline.remaining_s / (len(found) - number)
@@ -105,6 +105,25 @@ def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
             road.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_S * 1000)
         return road
     raise failure
+
+
+def _addresses(host: str, port: int, deadline: Deadline) -> list[Any]:
+    """Look a name up in a thread, for that knows no time-out: it is left to itself when the time is up."""
+    outcomes: list[list[Any] | OSError] = []
+
+    def look_up() -> None:
+        try:
+            outcomes.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            outcomes.append(error)
+
+    worker = threading.Thread(target=look_up, daemon=True)
+    worker.start()
+    worker.join(deadline.remaining_s)
+    outcome = outcomes[0] if outcomes else TimeoutError()
+    if isinstance(outcome, OSError):
+        raise outcome
+    return outcome
 
 
 def shake_hands(
@@ -161,15 +180,11 @@ def log_in(hop: Hop, connection: Connection, deadline: Deadline) -> None:
         if key and _accepted(hop, connection, key, deadline, tried):
             return
         tried.append(f"{path}{flaw}")
-    agent = within(deadline, paramiko.Agent) if hop.use_agent else None
-    try:
-        for key in _agent_keys(agent, hop) if agent else ():
+    with _agent_keys(hop, deadline) as keys:
+        for key in keys:
             if _accepted(hop, connection, key, deadline, tried):
                 return
             tried.append(f"the agent's {fingerprint(key)}")
-    finally:
-        if agent:
-            agent.close()
     raise paramiko.AuthenticationException(
         f"{hop.user} was refused with {', '.join(tried) or 'no key, for none was found'}"
     )
@@ -184,11 +199,20 @@ def _load(path: Path) -> tuple[paramiko.PKey | None, str]:
         return None, " (unreadable, or with a passphrase: give it to your agent with ssh-add)"
 
 
-def _agent_keys(agent: paramiko.Agent, hop: Hop) -> Iterator[paramiko.PKey]:
+@contextmanager
+def _agent_keys(hop: Hop, deadline: Deadline) -> Iterator[Sequence[paramiko.PKey]]:
+    """Give the keys of this user's agent, if there is one; an agent that does not answer raises TimeoutError."""
+    road = get_agent_connection() if hop.use_agent else None
+    if road is None:
+        yield ()
+        return
     wanted = {_public_half(path) for path in hop.key_files}
-    for key in agent.get_keys():
-        if not hop.identities_only or key.asbytes() in wanted:
-            yield key
+    with closing(road):
+        # paramiko's own Agent waits without a limit.
+        road.settimeout(max(deadline.remaining_s, 0.001))
+        agent = AgentSSH()
+        agent._connect(road)  # type: ignore[attr-defined]
+        yield [key for key in agent.get_keys() if not hop.identities_only or key.asbytes() in wanted]
 
 
 def _public_half(path: Path) -> bytes:
@@ -211,28 +235,3 @@ def _accepted(hop: Hop, connection: Connection, key: paramiko.PKey, deadline: De
             raise paramiko.AuthenticationException(message) from error
         return False
     return connection.is_authenticated()
-
-
-def within(deadline: Deadline, call: Callable[[], T]) -> T:
-    """Return what a call returns that knows no time-out: it is left to itself when the time is up.
-
-    Raises:
-        TimeoutError: it does not return by the deadline.
-    """
-    results: list[T] = []
-    failures: list[Exception] = []
-
-    def work() -> None:
-        try:
-            results.append(call())
-        except (OSError, paramiko.SSHException) as error:
-            failures.append(error)
-
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    worker.join(deadline.remaining_s)
-    if failures:
-        raise failures[0]
-    if not results:
-        raise TimeoutError
-    return results[0]

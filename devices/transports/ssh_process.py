@@ -64,7 +64,8 @@ class SshProcess:
         self._channel = channel
         self._channel.exit_status = NO_STATUS
         self.name = command[0]
-        self.all_stdout, self.all_stderr = (Collected(), Collected()) if whole else (None, None)
+        self.all_stdout = Collected() if whole else None
+        self.all_stderr = Collected() if whole else None
         self._lines, self._tail = LineBuffer(), Tail()
         self._group: int | None = None
         self._noise = b""
@@ -143,7 +144,7 @@ class SshProcess:
             if not self._writing.acquire(timeout=deadline.remaining_s):
                 raise TimeoutError
             try:
-                while view and not self._channel.closed and not self._channel.eof_sent:
+                while view and not self._channel.exit_status_ready() and not self._channel.eof_sent:
                     self._channel.settimeout(max(deadline.remaining_s, 0.001))
                     view = view[self._channel.send(view[:BLOCK_BYTES]) :]  # type: ignore[arg-type]
             except OSError:
@@ -219,11 +220,18 @@ class SshProcess:
         """Whether it ended, and everything that held its streams with it."""
         return self._channel.status_event.is_set() and not any(thread.is_alive() for thread in self._threads)
 
+    @property
+    def group(self) -> int | None:
+        """Its process group on the device, while there may be somebody in it."""
+        return None if self.over else self._group
+
     def kill(self) -> None:
         """End its process group on the device, then the channel."""
-        if self._group and not self.over and self._transport.connected:
-            self._transport.kill_group(self._group)
-            self._channel.status_event.wait(KILL_S)
+        group = self.group
+        if group:
+            self._transport.kill_groups([group])
+            if self._transport.connected:
+                self._channel.status_event.wait(KILL_S)
         self.close()
 
     def close(self) -> None:

@@ -31,3 +31,6 @@ class Runtime(Protocol):
         Raises:
             UsageError: a tool that the build needs is not installed.
         """
+
+    def stop(self) -> None:
+        """End builds in progress, from any thread; they raise InfrastructureError, and no more are started."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hwloop.deadline import Deadline
-from hwloop.digests import digest_file
 from hwloop.exporter.model import Model
 from hwloop.records import Artifact, Failure, RuntimeNeeds, Target, WheelNeed
 
@@ -22,15 +21,20 @@ class OnnxRuntime:
 
     def build(self, model: Model, target: Target, version: str, deadline: Deadline) -> Artifact | Failure:
         """Gather the files; symbolic dimensions are bound when the runtime loads them."""
-        files = {ENTRY: model.path, **model.external}
+        entry = ENTRY
+        while entry in model.external:
+            entry = f"_{entry}"
         return Artifact(
             runtime=self.name,
             runtime_version=version,
             model_digest=model.digest,
-            files=files,
-            digests={name: digest_file(path) for name, path in files.items()},
-            entry=ENTRY,
+            files={entry: model.path, **model.external},
+            digests={entry: model.file_digest, **model.external_digests},
+            entry=entry,
             inputs=model.inputs,
             outputs=model.outputs,
             options={"dims": dict(model.dims)},
         )
+
+    def stop(self) -> None:
+        """Do nothing: gathering files takes but a moment."""

@@ -2,78 +2,157 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import io
 import json
+import re
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from hwloop.exporter.folding import fold_constants
+from hwloop.exporter.graph import nodes_of
+from hwloop.exporter.toolchain import needed_glibc
 from hwloop.records import FailureKind
+
+Link = Callable[..., None]
+PR_SET_PDEATHSIG = 1
+FAILED_OPERATOR = re.compile(r"^Error converting operator (\w+)", re.MULTILINE)
+
+
+class Unbuilt(Exception):
+    """The model cannot be built; `kind` says why in the store's words."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def main() -> int:
     """Compile the job on standard input; print {"kind", "message"} and return 1 when the model cannot be built."""
+    _be_the_first_to_go()
     job = json.load(sys.stdin)
-    import onnx
-
-    model = onnx.load(job["model"])
-    for value in model.graph.input:
-        for dim, size in zip(value.type.tensor_type.shape.dim, job["shapes"].get(value.name, ()), strict=False):
-            dim.dim_value = size
-    missing = unsupported_operators(model)
-    if missing:
-        return _fail(FailureKind.UNSUPPORTED, f"TVM's ONNX frontend has no {', '.join(missing)}")
-    import tvm
-    from tvm.relax.frontend.onnx import from_onnx
-
     try:
-        module = from_onnx(model, shape_dict=job["shapes"], keep_params_in_input=False)
-    except Exception as error:  # noqa: BLE001  the frontend raises anything, tvm.error.InternalError and bare asserts among it
-        return _fail(FailureKind.UNSUPPORTED, f"TVM's ONNX frontend: {_first_line(error)}")
-    try:
-        target = tvm.target.Target(_target(job))
-        built = tvm.compile(module, target=target)
-        built.export_library(job["output"], fcompile=_linker(job["linker"]))
-    except Exception as error:  # noqa: BLE001  the compiler too
-        return _fail(FailureKind.BUILD, f"TVM's compiler: {_first_line(error)}")
+        compile_job(job)
+    except Unbuilt as problem:
+        print(json.dumps({"kind": problem.kind.value, "message": str(problem)}))
+        return 1
     return 0
 
 
+def compile_job(job: Mapping[str, Any]) -> None:
+    """Compile a model as it is; where that fails, once more with its shape arithmetic folded.
+
+    Raises:
+        Unbuilt: neither works; it tells of the first attempt.
+    """
+    source = Path(job["model"])
+    with tempfile.TemporaryDirectory(prefix="hwloop-fold-") as folder:
+        try:
+            _compile(source, job)
+        except Unbuilt as problem:
+            if problem.kind is FailureKind.MEMORY:
+                raise
+            try:
+                folded = fold_constants(source, job["dims"], Path(folder))
+                _compile(folded, job)
+            except Exception as again:  # noqa: BLE001  onnxruntime's errors have no common base
+                print(f"with folded constants: {again}", file=sys.stderr)
+                raise problem from None
+
+
 def unsupported_operators(model: Any) -> list[str]:
-    """Return the operators of a model that TVM's ONNX frontend does not know, sorted."""
+    """Return the operators of a model that TVM's ONNX frontend does not know, sorted.
+
+    The frontend looks at names alone, so an operator of another domain counts only if no standard one has its name.
+    """
+    from onnx import defs
     from tvm.relax.frontend.onnx import onnx_frontend
 
-    from hwloop.exporter.model import nodes_of
+    known = {*onnx_frontend._get_convert_map(), "If", "Constant"}
+    missing = set()
+    for node in nodes_of(model.graph):
+        standard = node.domain in ("", "ai.onnx")
+        if node.op_type not in known or (not standard and defs.has(node.op_type)):
+            missing.add(node.op_type if standard else f"{node.domain}.{node.op_type}")
+    return sorted(missing)
 
-    known = {*onnx_frontend._get_convert_map(), "If"}
-    used = {node.op_type for node in nodes_of(model.graph)}
-    local = {function.name for function in model.functions}
-    return sorted(used - known - local)
+
+def _compile(source: Path, job: Mapping[str, Any]) -> None:
+    import onnx
+
+    model = onnx.load(source)
+    shapes = job["shapes"]
+    for value in model.graph.input:
+        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
+            dim.dim_value = size
+    missing = unsupported_operators(model)
+    if missing:
+        plural = "s" if len(missing) > 1 else ""
+        names = ", ".join(missing)
+        raise Unbuilt(FailureKind.UNSUPPORTED, f"TVM's ONNX frontend has no operator{plural} {names}")
+    import tvm
+    from tvm.relax.frontend.onnx import from_onnx
+
+    said = io.StringIO()
+    with _told_as(FailureKind.UNSUPPORTED, "TVM's ONNX frontend", said), contextlib.redirect_stdout(said):
+        module = from_onnx(model, shape_dict=shapes, keep_params_in_input=False)
+    del model
+    with _told_as(FailureKind.BUILD, "TVM's compiler", said):
+        built = tvm.compile(module, target=tvm.target.Target(_target(job)))
+        built.export_library(job["output"], fcompile=_linker(job["linkers"], tuple(job["glibc"])))
 
 
-def _target(job: dict[str, Any]) -> dict[str, object]:
+@contextlib.contextmanager
+def _told_as(kind: FailureKind, who: str, said: io.StringIO) -> Iterator[None]:
+    """Turn whatever TVM raises (bare asserts are among it) into `Unbuilt`, naming the operator where TVM did."""
+    try:
+        yield
+    except Unbuilt:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        memory = isinstance(error, MemoryError) or "bad_alloc" in str(error)
+        operator = FAILED_OPERATOR.search(said.getvalue()) if kind is FailureKind.UNSUPPORTED else None
+        place = f"{who}, operator {operator[1]}" if operator else who
+        words = f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
+        print(error, file=sys.stderr)
+        raise Unbuilt(FailureKind.MEMORY if memory else kind, f"{place}: {words}") from error
+
+
+def _target(job: Mapping[str, Any]) -> dict[str, object]:
     target = {"kind": "llvm", "mtriple": job["triple"], "mcpu": job["cpu"], "num-cores": job["num_cores"]}
     return {**target, "mattr": job["features"]} if job["features"] else target
 
 
-def _linker(command: Sequence[str]) -> Any:
+def _linker(commands: Sequence[Sequence[str]], floor: tuple[int, ...]) -> Link:
+    """Return what `export_library` calls; the first command whose output loads on the glibc `floor` is taken."""
+
     def link(output: str, objects: str | Sequence[str], options: Sequence[str] | None = None, **_: object) -> None:
         files = [objects] if isinstance(objects, str) else list(objects)
-        words = [*command, "-shared", "-fPIC", "-O2", "-o", output, *files, *(options or ()), "-lm"]
-        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+        for command in commands:
+            words = [*command, "-shared", "-fPIC", "-O2", "-o", output, *files, *(options or ()), "-lm"]
+            subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            needed = needed_glibc(Path(output))
+            if needed <= floor:
+                return
+        wanted, has = (".".join(map(str, version)) for version in (needed, floor))
+        raise Unbuilt(FailureKind.BUILD, f"the code needs glibc {wanted}, and the device has {has}; install ziglang")
 
     link.output_format = "so"  # type: ignore[attr-defined]
     return link
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
-
-
-def _fail(kind: FailureKind, message: str) -> int:
-    print(json.dumps({"kind": kind.value, "message": message}))
-    return 1
+def _be_the_first_to_go() -> None:
+    """Die with the parent, and before it when memory runs out."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

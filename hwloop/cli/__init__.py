@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hwloop.cli import emulator, results
+from hwloop.cli import devices, emulator, results
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
 from hwloop.errors import HwloopError
@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="measure", epilog=measure.__doc__ and "Example: hwloop measure model.onnx -d local")(measure)
+app.command(name="measure")(measure)
+app.add_typer(devices.app, name="devices")
 app.add_typer(emulator.app, name="emulator")
 app.add_typer(results.app, name="results")
 

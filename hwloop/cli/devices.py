@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hwloop.devices.fleet import Device
-    from hwloop.devices.session import DeviceSession
     from hwloop.devices.transports.ssh_trust import ShownKey
+    from hwloop.records import DeviceFacts, Evidence
 
 app = typer.Typer(
     help="Show the fleet, check it, and pin host keys.",
@@ -59,39 +59,40 @@ def list_devices(names: Names = None, devices: FleetFile = None, as_json: AsJson
 @app.command(epilog="Example: hwloop devices check pi4")
 def check(names: Names = None, devices: FleetFile = None, as_json: AsJson = False) -> None:
     """Connect to each device and say whether hwloop can use it; exit code 3 if one cannot be."""
-    found = [_checked(*one) for one in _on_each(names, devices, _nothing)]
+    found = [_checked(answer) for answer in _ask_each(names, devices)]
     if as_json:
-        print_json(found)
+        print_json([asdict(one) for one in found])
     else:
-        width = max(len(str(item["device"])) for item in found)
-        for item in found:
-            problems = item["problems"]
-            assert isinstance(problems, list)
-            typer.echo(f"{item['device']:<{width}}  {'; '.join(problems) or 'OK'}")
-            if item["remedy"]:
-                typer.echo(f"{'':<{width}}  {item['remedy']}")
-    _exit_if(not all(item["ok"] for item in found))
+        width = max(len(one.device) for one in found)
+        for one in found:
+            typer.echo(f"{one.device:<{width}}  {'; '.join(one.problems) or 'OK'}")
+            if one.remedy:
+                typer.echo(f"{'':<{width}}  {one.remedy}")
+    if not all(one.ok for one in found):
+        raise typer.Exit(DEVICE_FAILED)
 
 
 @app.command(epilog="Example: hwloop devices facts local --json")
 def facts(names: Names = None, devices: FleetFile = None, as_json: AsJson = False) -> None:
     """Show what each device is, and its state right now; exit code 3 if one cannot be asked."""
-    from hwloop.deadline import Deadline
-
-    found = []
-    for device, outcome in _on_each(names, devices, lambda session: session.evidence(Deadline.after(EVIDENCE_S))):
-        if isinstance(outcome, HwloopError):
-            found.append({"device": device.name, "facts": None, "evidence": None, "error": str(outcome)})
-        else:
-            session, evidence = outcome
-            about = {"facts": asdict(session.facts), "evidence": asdict(evidence), "error": None}
-            found.append({"device": device.name, **about})
+    answers = _ask_each(names, devices)
     if as_json:
-        print_json(found)
+        print_json(
+            [
+                {
+                    "device": answer.device.name,
+                    "facts": answer.facts and asdict(answer.facts),
+                    "evidence": answer.evidence and asdict(answer.evidence),
+                    "error": str(answer.error) if answer.error else None,
+                }
+                for answer in answers
+            ]
+        )
     else:
-        for item in found:
-            _print_facts(item)
-    _exit_if(any(item["error"] for item in found))
+        for answer in answers:
+            _print_facts(answer)
+    if any(answer.error for answer in answers):
+        raise typer.Exit(DEVICE_FAILED)
 
 
 @app.command(epilog="Example: hwloop devices trust kitchen-pi --fingerprint SHA256:q0kb...")
@@ -157,62 +158,72 @@ def _accepts(device: str, shown: ShownKey, wanted: Sequence[str], yes: bool) -> 
     return typer.confirm("Is that the server's own fingerprint, and shall it be trusted?", err=True)
 
 
-def _nothing(session: DeviceSession) -> None:
-    return None
+@dataclass(frozen=True)
+class _Answer:
+    """What a device said: its facts and its state, or the error that came of asking."""
+
+    device: Device
+    facts: DeviceFacts | None = None
+    evidence: Evidence | None = None
+    error: HwloopError | None = None
 
 
-def _on_each(
-    names: list[str] | None, file: Path | None, ask: Callable[[DeviceSession], object]
-) -> list[tuple[Device, HwloopError | tuple[DeviceSession, object]]]:
-    """Open every chosen device, all at once, and ask it; errors stand in for answers, in the order of the fleet."""
+def _ask_each(names: list[str] | None, file: Path | None) -> list[_Answer]:
+    """Ask every chosen device, all at once; the answers come in the order of the fleet."""
     from concurrent.futures import ThreadPoolExecutor
 
     from hwloop.devices.fleet import load_fleet
-    from hwloop.devices.transports.factory import open_session
 
     chosen = load_fleet(file).select(names or [])
+    title = f"Asking {len(chosen)} device{'s' if len(chosen) != 1 else ''}"
+    with _waiting(title), ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(_ask, chosen))
 
-    def work(device: Device) -> tuple[Device, HwloopError | tuple[DeviceSession, object]]:
+
+def _ask(device: Device) -> _Answer:
+    from hwloop.deadline import Deadline
+    from hwloop.devices.transports.factory import open_session
+
+    try:
+        session = open_session(device, say)
         try:
-            session = open_session(device, say)
-            try:
-                return device, (session, ask(session))
-            finally:
-                session.close()
-        except HwloopError as error:
-            return device, error
-
-    with (
-        _waiting(f"Asking {len(chosen)} device{'s' if len(chosen) != 1 else ''}"),
-        ThreadPoolExecutor(AT_ONCE) as pool,
-    ):
-        return list(pool.map(work, chosen))
+            return _Answer(device, session.facts, session.evidence(Deadline.after(EVIDENCE_S)))
+        finally:
+            session.close()
+    except HwloopError as error:
+        return _Answer(device, error=error)
 
 
-def _checked(device: Device, outcome: HwloopError | tuple[DeviceSession, object]) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Check:
+    device: str
+    ok: bool
+    problems: list[str]
+    remedy: str
+
+
+def _checked(answer: _Answer) -> _Check:
     from hwloop.devices.checks import general_problems, target_problems
 
-    if isinstance(outcome, HwloopError):
+    name, target = answer.device.name, answer.device.settings.target
+    if answer.error:
         # The column names the device already.
-        message = str(outcome).removeprefix(f"device {device.name}: ")
-        return {"device": device.name, "ok": False, "problems": [message], "remedy": outcome.remedy}
-    facts = outcome[0].facts
-    target = device.settings.target
-    problems = [*general_problems(facts), *(target_problems(facts, target.record()) if target else ())]
-    remedy = f"`hwloop devices facts {device.name}` shows what it has." if problems else ""
-    return {"device": device.name, "ok": not problems, "problems": problems, "remedy": remedy}
+        return _Check(name, False, [str(answer.error).removeprefix(f"device {name}: ")], answer.error.remedy)
+    assert answer.facts
+    problems = [*general_problems(answer.facts)]
+    problems += target_problems(answer.facts, target.record()) if target else []
+    remedy = f"`hwloop devices facts {name}` shows what it has." if problems else ""
+    return _Check(name, not problems, problems, remedy)
 
 
-def _print_facts(item: dict[str, object]) -> None:
-    typer.echo(f"{item['device']}")
-    if item["error"]:
-        typer.echo(f"  {item['error']}")
+def _print_facts(answer: _Answer) -> None:
+    typer.echo(answer.device.name)
+    if answer.error:
+        typer.echo(f"  {answer.error}\n  {answer.error.remedy}".rstrip())
         return
-    for part in ("facts", "evidence"):
-        about = item[part]
-        assert isinstance(about, dict)
-        for key, value in about.items():
-            typer.echo(f"  {key:<24} {_shown(key, value)}")
+    assert answer.facts and answer.evidence
+    for key, value in {**asdict(answer.facts), **asdict(answer.evidence)}.items():
+        typer.echo(f"  {key:<24} {_shown(key, value)}")
 
 
 def _shown(key: str, value: object) -> str:
@@ -224,12 +235,7 @@ def _shown(key: str, value: object) -> str:
         return ".".join(map(str, value))
     if isinstance(value, tuple):
         return " ".join(f"{one:.0f}" if isinstance(one, float) else str(one) for one in value) or "-"
-    return str(value)
-
-
-def _exit_if(failed: bool) -> None:
-    if failed:
-        raise typer.Exit(DEVICE_FAILED)
+    return str(value) or "-"
 
 
 def _console() -> Console:

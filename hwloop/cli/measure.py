@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,13 +21,13 @@ RUNTIMES = ("onnxruntime", "tvm")
 
 
 def measure(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)],
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL", help="ONNX files.", show_default=False)],
     device: Annotated[
         list[str] | None,
         typer.Option("--device", "-d", help="A device or a tag; all devices if none is named."),
     ] = None,
     runtime: Annotated[
-        list[str] | None, typer.Option("--runtime", "-r", help="onnxruntime or tvm; both if none is named.")
+        list[str] | None, typer.Option("--runtime", "-r", help="onnxruntime or tvm; all that are installed if none is named.")
     ] = None,
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="The size of a symbolic dimension.")
@@ -107,13 +108,21 @@ def _run(
 
     workloads = load_workloads(models, sizes, files, protocol.seed)
     known = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
-    chosen = [known[name]() for name in RUNTIMES if not runtime_names or name in runtime_names]
+    wanted = runtime_names or _installed_runtimes()
+    chosen = [known[name]() for name in RUNTIMES if name in wanted]
     job = MeasureJob(workloads, devices, chosen, protocol, fresh)
     with Store.open(store_path()) as store, Progress() as progress:
         outcome = measure(job, store, progress)
     if outcome.interrupted:
         say("Stopped. What was measured is kept; the same command goes on from there.")
     return outcome
+
+
+def _installed_runtimes() -> list[str]:
+    if importlib.util.find_spec("tvm"):
+        return list(RUNTIMES)
+    say("TVM's compiler is not installed (pip install 'hwloop[tvm]'), so onnxruntime alone is measured.")
+    return ["onnxruntime"]
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -251,6 +251,8 @@ class DeviceRun:
         )
         doing = f"{'counting' if self._emulated else 'timing'} {cell.workload.name} with {cell.key.runtime}"
         self._observer.progressed(self.device.name, doing, self._share())
+        if self._stopping.is_set():
+            return
         zygote = session.zygote(cell.key.runtime, cell.runtime_folder)
         with self._undisturbed(), self._timed_as("job_s"):
             result = zygote.run(request)

@@ -35,6 +35,8 @@ def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
                 _wait(set(futures))
             except KeyboardInterrupt:
                 outcome.interrupted = True
+                for runtime in job.runtimes:
+                    runtime.stop()
             finally:
                 for run in runs:
                     run.stop()

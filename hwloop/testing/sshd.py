@@ -20,7 +20,9 @@ from hwloop.deadline import Deadline
 
 ADDRESS = "127.0.0.1"
 START_S = 20.0
+# The first value of a key counts.
 CONFIG = """\
+{options}
 ListenAddress {address}
 Port {port}
 HostKey {folder}/host_key
@@ -35,7 +37,6 @@ MaxStartups 200
 MaxSessions 64
 LogLevel VERBOSE
 SetEnv HOME={folder}/home
-{options}
 """
 
 

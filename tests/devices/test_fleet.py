@@ -148,7 +148,6 @@ class TestMistakes:
             "connect_timeout_s: .nan",
             "connect_timeout_s: 1e9",
             "cache_dir: relative",
-            "cache_limit_mb: -1",
             "host: pi@board",
             "host: -oProxyCommand=x",
             "user: 1000",

@@ -1,0 +1,61 @@
+"""Compiled files are found by what they were made from, whole or not at all."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from hwloop.digests import digest_bytes
+from hwloop.exporter.compile_cache import CompileCache
+
+RECIPE = {"model": "abc", "target": ["aarch64-linux-gnu"]}
+
+
+@pytest.fixture
+def cache(tmp_path) -> CompileCache:
+    return CompileCache(tmp_path / "cache")
+
+
+def built(folder: Path, content: bytes = b"code") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.so"
+    path.write_bytes(content)
+    return path
+
+
+def test_what_was_kept_is_found_again(cache, tmp_path):
+    assert cache.find(RECIPE) is None
+    kept = cache.keep(RECIPE, built(tmp_path))
+    assert cache.find(dict(reversed(RECIPE.items()))) == kept
+    assert kept[0].read_bytes() == b"code" and kept[1] == digest_bytes(b"code")
+
+
+def test_another_recipe_is_another_file(cache, tmp_path):
+    cache.keep(RECIPE, built(tmp_path))
+    assert cache.find({**RECIPE, "target": ["x86_64-linux-gnu"]}) is None
+
+
+@pytest.mark.parametrize("name", ["model.so", "note.json"])
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"{}"), lambda path: path.unlink()])
+def test_a_damaged_entry_is_as_good_as_none_and_can_be_made_again(cache, tmp_path, name, damage):
+    path, _ = cache.keep(RECIPE, built(tmp_path))
+    damage(path.parent / name)
+    assert cache.find(RECIPE) is None
+    again, _ = cache.keep(RECIPE, built(tmp_path))
+    assert again.read_bytes() == b"code"
+
+
+def test_of_many_at_once_one_is_kept_and_all_get_it(cache, tmp_path):
+    def keep(index: int):
+        return cache.keep(RECIPE, built(tmp_path / str(index), b"code %d" % index))
+
+    with ThreadPoolExecutor(8) as pool:
+        kept = set(pool.map(keep, range(8)))
+    assert kept == {cache.find(RECIPE)}
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_file_that_cannot_be_kept_leaves_nothing(cache, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        cache.keep(RECIPE, tmp_path / "nowhere.so")
+    assert list((tmp_path / "cache").iterdir()) == []
