@@ -34,10 +34,8 @@ def test_a_library_is_for_the_targets_architecture(tmp_path, triple):
 def test_the_last_linker_keeps_to_the_targets_glibc(tmp_path):
     """`exp` has a newer version since glibc 2.29; a library for 2.28 must take the old one."""
     body = "double exp(double); double f(double x) { return exp(x); }"
-    link(linkers_for(target("aarch64-linux-gnu", (2, 28)))[-1], tmp_path, body)
+    link(linkers_for(target("aarch64-linux-gnu"))[-1], tmp_path, body)
     assert needed_glibc(tmp_path / "code.so") == (2, 17)
-    link(linkers_for(target("aarch64-linux-gnu", (2, 31)))[-1], tmp_path, body)
-    assert needed_glibc(tmp_path / "code.so") == (2, 29)
 
 
 def test_a_file_without_versions_needs_none(tmp_path):
