@@ -27,7 +27,8 @@ def measure(
         typer.Option("--device", "-d", help="A device or a tag; all devices if none is named."),
     ] = None,
     runtime: Annotated[
-        list[str] | None, typer.Option("--runtime", "-r", help="onnxruntime or tvm; all that are installed if none is named.")
+        list[str] | None,
+        typer.Option("--runtime", "-r", help="onnxruntime or tvm; all that are installed if none is named."),
     ] = None,
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="The size of a symbolic dimension.")

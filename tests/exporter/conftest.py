@@ -37,9 +37,7 @@ def relu(save: Save) -> Callable[..., Path]:
     """Return a function that writes a one-node model of a float input of the given shape."""
 
     def write(shape=(2, 3), kind=TensorProto.FLOAT, **more):
-        return save(
-            [helper.make_node("Relu", ["x"], ["y"])], {"x": (kind, shape)}, {"y": (kind, shape)}, **more
-        )
+        return save([helper.make_node("Relu", ["x"], ["y"])], {"x": (kind, shape)}, {"y": (kind, shape)}, **more)
 
     return write
 

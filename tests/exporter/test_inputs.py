@@ -60,9 +60,7 @@ def test_inputs_of_different_names_differ(save):
     ],
 )  # fmt: skip
 def test_every_type_reaches_the_reference_and_the_file(save, tmp_path, kind, dtype):
-    path = save(
-        [helper.make_node("Cast", ["x"], ["y"], to=FLOAT)], {"x": (kind, [2, 3])}, {"y": (FLOAT, [2, 3])}
-    )
+    path = save([helper.make_node("Cast", ["x"], ["y"], to=FLOAT)], {"x": (kind, [2, 3])}, {"y": (FLOAT, [2, 3])})
     inputs = made(path)
     assert inputs.arrays["x"].dtype == dtype
     assert np.array_equal(inputs.reference["y"], inputs.arrays["x"].astype(np.float32))
@@ -97,7 +95,10 @@ def test_indices_are_followed_through_reshapes_and_casts(save):
 
 
 def test_a_table_is_followed_back_to_its_constant(save):
-    nodes = [helper.make_node("Cast", ["half"], ["table"], to=FLOAT), helper.make_node("Gather", ["table", "ids"], ["y"])]
+    nodes = [
+        helper.make_node("Cast", ["half"], ["table"], to=FLOAT),
+        helper.make_node("Gather", ["table", "ids"], ["y"]),
+    ]
     path = save(
         nodes,
         {"ids": (INT64, [1, 500])},
@@ -173,9 +174,7 @@ def test_what_is_compared_with_a_row_of_constants_takes_their_range(save):
 
 @pytest.mark.parametrize(("name", "value"), [("attention_mask", 1), ("sr", 16000)])
 def test_masks_are_ones_and_sample_rates_16_khz(save, name, value):
-    path = save(
-        [helper.make_node("Cast", [name], ["y"], to=FLOAT)], {name: (INT64, [4])}, {"y": (FLOAT, [4])}
-    )
+    path = save([helper.make_node("Cast", [name], ["y"], to=FLOAT)], {name: (INT64, [4])}, {"y": (FLOAT, [4])})
     assert made(path).arrays[name].tolist() == [value] * 4
 
 

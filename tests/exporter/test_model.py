@@ -256,9 +256,7 @@ def test_sequences(relu, side):
     path = relu()
     model = onnx.load(path)
     value = getattr(model.graph, side)[0]
-    value.type.CopyFrom(
-        helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, [2]))
-    )
+    value.type.CopyFrom(helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, [2])))
     onnx.save(model, path)
     assert f"{side} {value.name!r} is no tensor (sequence)" in str(refusal(path))
 

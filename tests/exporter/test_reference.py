@@ -41,9 +41,7 @@ def test_external_data_is_found(save):
     ],
 )
 def test_an_operator_that_nobody_knows_is_told_apart(save, node):
-    path = save(
-        [node], {"x": (FLOAT, [3])}, {"y": (FLOAT, [3])}, imports=[helper.make_opsetid("org.example", 1)]
-    )
+    path = save([node], {"x": (FLOAT, [3])}, {"y": (FLOAT, [3])}, imports=[helper.make_opsetid("org.example", 1)])
     with pytest.raises(OperatorMissing, match="Strange"):
         Reference(load_model(path))
 
