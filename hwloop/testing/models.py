@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ def perceptron(path: Path, widths: Sequence[int] = (64, 128, 32), rows: int = 8,
     """Write x[rows, widths[0]] → layers of MatMul and Relu → [rows, widths[-1]]."""
     random = np.random.default_rng(seed)
     nodes, weights, value = [], [], "x"
-    for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for layer, (before, after) in enumerate(pairwise(widths)):
         weight = random.standard_normal((before, after), dtype=np.float32) / np.float32(np.sqrt(before))
         weights.append(numpy_helper.from_array(weight, f"w{layer}"))
         nodes.append(helper.make_node("MatMul", [value, f"w{layer}"], [f"h{layer}"]))
