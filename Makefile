@@ -10,7 +10,7 @@ SHAPES := --shape unk__214=1 --shape batch=1 --shape sequence=576 --shape batch_
 # Three trained models on this machine and on an emulated Raspberry Pi 4, with both runtimes.
 measure: .venv/ready
 	@$(BIN)/python examples/fetch_models.py models
-	@$(BIN)/hwloop measure $(MODELS) $(SHAPES) -d local -d pi4
+	@$(BIN)/hwloop measure $(MODELS) $(SHAPES) -d local -d pi4 --seconds 30 --width 0.05
 
 # Linters, types and every test but the slow ones; the SSH tests run servers of their own on loopback.
 test: check
@@ -38,8 +38,8 @@ check: .venv/ready
 		{ echo "Installing Debian's python3-venv, which .venv needs."; $(SUDO) apt-get install -q -y python3-venv; }
 	@echo "Making .venv with hwloop and TVM's compiler: about 300 MB to fetch, once."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools>=77"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,tvm]"
+	@$(BIN)/python -m pip install -qq --upgrade "pip>=24" "setuptools>=77"
+	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable ".[dev,tvm]"
 	@touch .venv/ready
 
 clean:

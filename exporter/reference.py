@@ -68,7 +68,8 @@ class Reference:
     def _refused(self, verb: str, error: Exception, kind: type[ModelError]) -> ModelError:
         remedy = "Check the model with `python -m onnx.checker`"
         if verb == "run":
-            remedy = "Give inputs that it accepts with --input NAME=FILE.npy"
+            sizes = ", or other sizes with --shape" if self._model.used_shapes else ""
+            remedy = f"Give inputs that it accepts with --input NAME=FILE.npy{sizes}"
         words = f"{self._model.path}: ONNX Runtime on this host cannot {verb} it: {str(error).strip()}"
         return kind(words, remedy=f"{remedy}.")
 

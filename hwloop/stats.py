@@ -30,6 +30,9 @@ STICKY_SHIFT = 16  # the same conditions since boot, in the upper half of the wo
 Check = Callable[[Sequence[ProcessRun], Summary, TimingProtocol], str | None]
 
 
+OUTPUTS_DIFFER = "outputs differ"
+
+
 def summarise(runs: Sequence[ProcessRun], emulated: bool) -> Summary:
     """Return the figures of all runs together; on an emulated device instructions and no times."""
     peaks = [run.peak_rss_bytes for run in runs if run.peak_rss_bytes is not None]
@@ -95,7 +98,7 @@ def _outputs_differ(runs: Sequence[ProcessRun], summary: Summary, protocol: Timi
     error = summary.output_max_abs_err
     size = "" if error is None else f", by up to {error:.3g}"
     return (
-        f"outputs differ from the fp32 reference in {_of(len(wrong), len(runs))}{size}: "
+        f"{OUTPUTS_DIFFER} from the fp32 reference in {_of(len(wrong), len(runs))}{size}: "
         "the runtime computes something else on this device"
     )
 
@@ -171,7 +174,7 @@ def _of(some: int, all_of_them: int) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def _median(values: Sequence[float]) -> float:

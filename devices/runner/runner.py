@@ -596,7 +596,7 @@ def narrow(samples: Sequence[int], relative_width: float) -> bool:
     low, high = int(count / 2 - reach), int(math.ceil(count / 2 + reach))
     if low < 0 or high >= count:
         return False
-    return ordered[high] - ordered[low] <= relative_width * middle(ordered)
+    return ordered[high] - ordered[low] < relative_width * middle(ordered)
 
 
 def sample(call: Callable[[], None], job: dict[str, Any]) -> list[int]:

@@ -54,7 +54,7 @@ def measure(
 ) -> None:
     """Measure ONNX models on devices, with every runtime, and keep every sample.
 
-    Exit code: 0 all is measured, 1 something measured is bad, 2 wrong usage or input, 3 a device failed.
+    Exit code: 0 all is measured, or says why not; 1 outputs are wrong; 2 wrong usage or input; 3 a device failed.
 
     \b
     Examples:
@@ -152,11 +152,11 @@ def _print_table(outcome: Outcome) -> None:
 
 
 def _exit_code(outcome: Outcome) -> int:
-    from hwloop.records import Verdict
+    from hwloop.stats import OUTPUTS_DIFFER
 
     if outcome.interrupted:
         return INTERRUPTED
     if outcome.device_errors:
         return DEVICE_FAILED
-    bad = any(measurement.verdict is Verdict.INVALID for measurement in outcome.measurements)
-    return BAD_RESULT if bad else 0
+    wrong = any(reason.startswith(OUTPUTS_DIFFER) for one in outcome.measurements for reason in one.reasons)
+    return BAD_RESULT if wrong else 0

@@ -110,7 +110,9 @@ class DeviceRun:
 
     def _open(self) -> DeviceSession:
         self._observer.progressed(self.device.name, "connecting", 0.0)
-        self._session = open_session(self.device, self._observer.say)
+        # To start an emulator, or to build its root file system, is work for this host's processors.
+        with self._quiet.noise() if self._emulated else nullcontext():
+            self._session = open_session(self.device, self._observer.say)
         refuse_unsuited(self.device.name, general_problems(self._session.facts))
         return self._session
 
