@@ -20,6 +20,10 @@ class Runtime(Protocol):
     def compiles(self) -> bool:
         """Whether a build loads this host's processors for more than a moment."""
 
+    @property
+    def revision(self) -> str:
+        """A name that changes whenever what is built from the same model changes."""
+
     def needs(self) -> RuntimeNeeds:
         """Return the wheels that must stand on a device; the first one is the runtime itself."""
 

@@ -14,6 +14,7 @@ class OnnxRuntime:
 
     name = "onnxruntime"
     compiles = False
+    revision = "as-is"
 
     def needs(self) -> RuntimeNeeds:
         """Return onnxruntime and the numpy that it passes tensors with."""

@@ -32,6 +32,7 @@ class Tvm:
 
     name = "tvm"
     compiles = True
+    revision = PIPELINE
 
     def __init__(self, cache: CompileCache | None = None) -> None:
         self._cache = cache or CompileCache()

@@ -25,7 +25,7 @@ from hwloop.measure.cells import Cell, CellKey, artifact_folder
 from hwloop.measure.job import DeviceClock, MeasureJob, Observer
 from hwloop.measure.quiet import Quiet
 from hwloop.measure.workload import Workload
-from hwloop.records import Artifact, Failure, Measurement, Subject, Target, Verdict
+from hwloop.records import Artifact, Failure, FailureKind, Measurement, Subject, Target, Verdict
 from hwloop.schedule import Schedule
 from hwloop.stats import summarise, verdict_of
 from hwloop.store import Store
@@ -147,9 +147,11 @@ class DeviceRun:
         override = self.device.settings.target
         target = override.record() if override else target_for(session.facts)
         self._observer.progressed(self.device.name, f"building {workload.name} for {key.runtime}", self._share())
-        unbuilt = self._subject(session, workload, key, provisioned, None)
+        # What could not be built is known by what it would have been built from.
+        recipe = digest_json([runtime.revision, workload.model.digest, asdict(target)])
+        unbuilt = self._subject(session, workload, key, provisioned, None, recipe)
         failed = None if self._job.fresh else self._store.finished(unbuilt.key)
-        if failed:
+        if failed and failed.failure and failed.failure.kind is FailureKind.UNSUPPORTED:
             self._note(failed, reused=True)
             self._close(key)
             return
@@ -159,7 +161,7 @@ class DeviceRun:
             self._note(self._store.add_failure(unbuilt, built), reused=False)
             self._close(key)
             return
-        subject = self._subject(session, workload, key, provisioned, built)
+        subject = self._subject(session, workload, key, provisioned, built, built.digest)
         known = None if self._job.fresh else self._store.finished(subject.key)
         if known:
             self._note(known, reused=True)
@@ -201,12 +203,12 @@ class DeviceRun:
         key: CellKey,
         provisioned: ProvisionedRuntime,
         artifact: Artifact | None,
+        artifact_digest: str,
     ) -> Subject:
         return Subject(
             model=workload.name,
             model_digest=workload.model.digest,
-            # What could not be built is known by what it would have been built from.
-            artifact_digest=artifact.digest if artifact else digest_json(["unbuilt", workload.model.digest]),
+            artifact_digest=artifact_digest,
             artifact_bytes=artifact.size_bytes if artifact else 0,
             inputs_digest=workload.inputs.digest,
             device=self.device.name,

@@ -219,6 +219,19 @@ def test_where_nothing_runs_the_error_says_how_to_give_inputs(save):
     assert "--input NAME=FILE.npy" in caught.value.remedy
 
 
+def test_where_the_sizes_are_to_blame_the_error_mentions_them(save):
+    path = save(
+        [helper.make_node("Reshape", ["x", "pair"], ["y"])],
+        {"x": (FLOAT, ["n"])},
+        {"y": (FLOAT, [2, 2])},
+        {"pair": np.array([2, 2])},
+    )
+    assert made(path, n=4).reference["y"].shape == (2, 2)
+    with pytest.raises(ModelError) as caught:
+        made(path, n=5)
+    assert "other sizes with --shape" in caught.value.remedy
+
+
 def test_a_model_that_the_reference_cannot_load_is_refused(save):
     path = save([helper.make_node("Relu", ["nowhere"], ["y"])], {"x": (FLOAT, [1])}, {"y": (FLOAT, [1])})
     with pytest.raises(ModelError, match="cannot load it"):
