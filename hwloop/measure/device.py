@@ -63,6 +63,7 @@ class DeviceRun:
         self._cells: dict[CellKey, Cell] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
+        self._told_to_stop = False
         self._preparing_error: BaseException | None = None
         self._session: DeviceSession | None = None
 
@@ -91,17 +92,22 @@ class DeviceRun:
             try:
                 self._time_all(session)
             finally:
-                self._stopping.set()
+                self._close_session()
                 preparing.join()
         except InfrastructureError:
-            if not self._stopping.is_set() or self._preparing_error:
+            # What breaks because the host said stop is no fault of the device.
+            if not self._told_to_stop:
                 raise
         finally:
-            self.stop()
+            self._close_session()
             self.clock.wall_s = time.monotonic() - started
 
     def stop(self) -> None:
         """End what runs on the device, from any thread; `run` returns soon after."""
+        self._told_to_stop = True
+        self._close_session()
+
+    def _close_session(self) -> None:
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()

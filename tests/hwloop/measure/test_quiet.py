@@ -1,0 +1,60 @@
+"""What is timed on this host is alone on it."""
+
+import threading
+import time
+
+from hwloop.measure.quiet import Quiet
+
+SOON_S = 0.2
+LIMIT_S = 10
+
+
+def hold(enter, seconds, log, name):
+    """Enter, note it, stay for a while, note the end; in a thread."""
+
+    def run():
+        with enter():
+            log.append(f"{name} begins")
+            time.sleep(seconds)
+            log.append(f"{name} ends")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def alternations(log):
+    """How many were inside at once, at most."""
+    inside = most = 0
+    for entry in log:
+        inside += 1 if entry.endswith("begins") else -1
+        most = max(most, inside)
+    return most
+
+
+def test_timings_exclude_each_other():
+    quiet, log = Quiet(), []
+    threads = [hold(quiet.timing, 0.02, log, str(number)) for number in range(5)]
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert alternations(log) == 1
+
+
+def test_noise_may_be_many():
+    quiet, log = Quiet(), []
+    threads = [hold(quiet.noise, SOON_S, log, str(number)) for number in range(3)]
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert alternations(log) == 3
+
+
+def test_a_timing_waits_for_noise_and_keeps_new_noise_out():
+    quiet, log = Quiet(), []
+    noise = hold(quiet.noise, SOON_S, log, "noise")
+    time.sleep(SOON_S / 4)
+    timing = hold(quiet.timing, SOON_S, log, "timing")
+    time.sleep(SOON_S / 4)
+    late = hold(quiet.noise, 0, log, "late")
+    for thread in (noise, timing, late):
+        thread.join(LIMIT_S)
+    assert log == ["noise begins", "noise ends", "timing begins", "timing ends", "late begins", "late ends"]

@@ -1,0 +1,147 @@
+"""A measuring run over several devices: what fails fails alone, is told, and costs nothing that was measured."""
+
+import sys
+import time
+
+import pytest
+
+from hwloop.devices.fleet import Device, LocalDevice
+from hwloop.devices.session import DeviceSession, SessionOptions
+from hwloop.devices.transports.fake import FakeTransport, Faults
+from hwloop.devices.transports.local import LocalTransport
+from hwloop.errors import DeviceError, DeviceUnreachable, StoreError
+from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
+from hwloop.measure import MeasureJob, device, measure
+from hwloop.measure.job import Silent
+from hwloop.measure.workload import load_workloads
+from hwloop.records import TimingProtocol, Verdict
+from hwloop.store import Filters, Store
+from hwloop.testing.models import conv_net, perceptron
+
+QUICK = TimingProtocol(seconds=0.05, warmup_seconds=0.01, process_deadline_s=20.0)
+FAST_ENOUGH_S = 60.0
+
+
+class Fleet:
+    """Devices that are folders on this machine; each may have faults."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.faults = {}
+        self.transports = {}
+
+    def add(self, name, faults=None):
+        self.faults[name] = faults
+        return Device(name, LocalDevice(transport="local"))
+
+    def open_session(self, wanted, say, deadline=None):
+        faults = self.faults[wanted.name]
+        transport = FakeTransport(wanted.name, faults) if faults else LocalTransport(wanted.name)
+        self.transports[wanted.name] = transport
+        options = SessionOptions(sys.executable, str(self.folder / wanted.name))
+        session = DeviceSession(wanted.name, transport, options)
+        try:
+            session.open(device.Deadline.after(30))
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+
+@pytest.fixture
+def fleet(tmp_path, monkeypatch):
+    fleet = Fleet(tmp_path / "devices")
+    monkeypatch.setattr(device, "open_session", fleet.open_session)
+    return fleet
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "store.sqlite") as store:
+        yield store
+
+
+def job(folder, devices, protocol=QUICK, **more):
+    paths = [perceptron(folder / "mlp.onnx"), conv_net(folder / "conv.onnx")]
+    return MeasureJob(load_workloads(paths, {}, {}, 0), devices, [OnnxRuntime()], protocol, **more)
+
+
+def test_results_come_in_the_order_of_models_and_devices(fleet, store, tmp_path):
+    devices = [fleet.add("one"), fleet.add("two")]
+    outcome = measure(job(tmp_path, devices), store, Silent())
+    found = [(one.subject.model, one.subject.device) for one in outcome.measurements]
+    assert found == [("mlp", "one"), ("mlp", "two"), ("conv", "one"), ("conv", "two")]
+    assert outcome.device_errors == []
+
+
+@pytest.mark.parametrize("lost_after", range(0, 14))
+def test_a_device_that_is_lost_at_any_moment_is_told_of_and_the_other_goes_on(fleet, store, tmp_path, lost_after):
+    devices = [fleet.add("good"), fleet.add("weak", Faults(lost_after=lost_after))]
+    started = time.monotonic()
+    outcome = measure(job(tmp_path, devices), store, Silent())
+    assert time.monotonic() - started < FAST_ENOUGH_S
+    done = [one.subject.device for one in outcome.measurements]
+    assert done.count("good") == 2
+    if done.count("weak") < 2:
+        (error,) = outcome.device_errors
+        assert isinstance(error, DeviceError) and error.device == "weak"
+
+
+def test_a_device_lost_while_it_times_is_told_of_and_its_runs_are_kept(fleet, store, tmp_path, monkeypatch):
+    """The connection goes with the second process."""
+    weak = fleet.add("weak", Faults(lost_after=10**9))
+    add_run, kept = Store.add_run, []
+
+    def add_and_cut(self, measurement_id, run):
+        add_run(self, measurement_id, run)
+        kept.append(measurement_id)
+        fleet.transports["weak"].close()
+
+    monkeypatch.setattr(Store, "add_run", add_and_cut)
+    outcome = measure(job(tmp_path, [weak]), store, Silent())
+    assert len(outcome.device_errors) == 1
+    assert outcome.measurements == []
+    monkeypatch.setattr(Store, "add_run", add_run)
+    again = measure(job(tmp_path, [fleet.add("weak")]), store, Silent())
+    assert {one.id for one in again.measurements} >= set(kept)
+    assert all(len(store.get(one.id).runs) >= QUICK.processes for one in again.measurements)
+
+
+def test_a_device_that_cannot_be_opened_costs_itself_alone(fleet, store, tmp_path):
+    devices = [fleet.add("away", Faults(unreachable=True)), fleet.add("good")]
+    outcome = measure(job(tmp_path, devices), store, Silent())
+    assert [type(error) for error in outcome.device_errors] == [DeviceUnreachable]
+    assert len(outcome.measurements) == 2
+
+
+def test_what_the_store_has_is_not_pushed_and_not_measured_again(fleet, store, tmp_path):
+    work = job(tmp_path, [fleet.add("one")])
+    first = measure(work, store, Silent())
+    again = measure(work, store, Silent())
+    assert [one.id for one in first.measurements] == [one.id for one in again.measurements]
+    fresh = measure(job(tmp_path, [fleet.add("one")], fresh=True), store, Silent())
+    assert not {one.id for one in fresh.measurements} & {one.id for one in first.measurements}
+    assert len(store.query(Filters())) == 4
+
+
+def test_another_protocol_is_another_measurement(fleet, store, tmp_path):
+    for threads in (1, 2):
+        protocol = TimingProtocol(seconds=0.05, warmup_seconds=0.01, threads=threads)
+        measure(job(tmp_path, [fleet.add("one")], protocol), store, Silent())
+    assert len(store.query(Filters())) == 4
+
+
+def test_a_store_that_fails_ends_the_run_with_its_error(fleet, store, tmp_path, monkeypatch):
+    def full(self, measurement_id, run):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "add_run", full)
+    with pytest.raises(StoreError, match="full"):
+        measure(job(tmp_path, [fleet.add("one"), fleet.add("two")]), store, Silent())
+
+
+def test_every_measurement_of_right_outputs_says_so(fleet, store, tmp_path):
+    outcome = measure(job(tmp_path, [fleet.add("one")]), store, Silent())
+    for one in outcome.measurements:
+        assert one.verdict is not Verdict.FAILED
+        assert one.summary.output_max_abs_err < 1e-4
