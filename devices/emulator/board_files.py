@@ -51,6 +51,11 @@ class BoardFolder:
         return (self.path / "ssh" / "host_key.pub").read_text().strip()
 
     @property
+    def written(self) -> bool:
+        """Whether what a start needs stands here; it is gone when the user emptied the cache."""
+        return (self.path / "port").exists()
+
+    @property
     def port(self) -> int:
         """The port that the board was last started on."""
         return int((self.path / "port").read_text())

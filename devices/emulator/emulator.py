@@ -66,6 +66,8 @@ def up(name: str, deadline: Deadline, say: Say) -> Endpoint:
     with locked(folder.path / "lock", deadline):
         prepare(say, deadline)
         root = ensure_rootfs(say, deadline)
+        if not folder.written:  # the cache was emptied while the board ran
+            _stop(board)
         if running_pid(board) is None:
             folder.write(ADDRESS, _free_port(board.port), deadline)
             _launch(root, folder)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -84,6 +85,14 @@ def test_a_killed_board_comes_up_again_with_the_same_keys(own_boards: Path, ssh)
     assert (after.host_key, after.key_file) == (before.host_key, before.key_file)
     assert running_pid(BOARDS["pi4"]) != pid
     assert ssh(after, "echo back").stdout == "back\n"
+
+
+def test_a_board_comes_up_anew_when_its_cache_was_emptied_meanwhile(own_boards: Path, ssh):
+    before = emulator.up("pi4", Deadline.after(60), print)
+    shutil.rmtree(own_boards / "boards")
+    after = emulator.up("pi4", Deadline.after(60), print)
+    assert after.host_key != before.host_key
+    assert ssh(after, "echo here").stdout == "here\n"
 
 
 def test_status_tells_which_boards_run(own_boards: Path):
