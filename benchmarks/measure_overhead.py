@@ -16,12 +16,9 @@ import os
 import sys
 import tempfile
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +29,7 @@ from hwloop.measure.job import Silent
 from hwloop.measure.workload import load_workloads
 from hwloop.records import TimingProtocol
 from hwloop.store import Store
+from hwloop.testing.models import perceptron
 from hwloop.testing.sshd import running_sshd
 
 
@@ -66,24 +64,8 @@ def main() -> None:
 
 def small_model(path: Path, index: int) -> Path:
     """Write a perceptron of two or three layers, another size for each index."""
-    random = np.random.default_rng(index)
-    widths = [int(width) for width in random.integers(128, 513, 3 + index % 2)]
-    nodes, weights, value = [], [], "x"
-    for layer, (before, after) in enumerate(pairwise(widths)):
-        weight = random.standard_normal((before, after), dtype=np.float32) / np.float32(before) ** np.float32(0.5)
-        weights.append(numpy_helper.from_array(weight, f"w{layer}"))
-        nodes.append(helper.make_node("MatMul", [value, f"w{layer}"], [f"h{layer}"]))
-        nodes.append(helper.make_node("Relu", [f"h{layer}"], [f"a{layer}"]))
-        value = f"a{layer}"
-    graph = helper.make_graph(
-        nodes,
-        "perceptron",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [16, widths[0]])],
-        [helper.make_tensor_value_info(value, TensorProto.FLOAT, [16, widths[-1]])],
-        weights,
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    return path
+    widths = np.random.default_rng(index).integers(128, 513, 3 + index % 2)
+    return perceptron(path, [int(width) for width in widths], rows=16, seed=index)
 
 
 def run_case(device: Device, paths: list[Path], seconds: float, folder: Path) -> dict[str, float]:

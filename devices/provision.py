@@ -106,7 +106,8 @@ def _refuse(need: WheelNeed, device: str, facts: DeviceFacts, words: str) -> Non
         raise DeviceUnsuited(
             device,
             f"there is no {need.requirement} wheel for {_platform_words(facts)}, Python {_dotted(facts.python[:2])}",
-            remedy="Set `python` in devices.yaml to another Python on that device, or leave this runtime out.",
+            remedy="Set `python` in devices.yaml to another Python on that device, or leave this runtime out "
+            "(and see that this host reaches its package index).",
         )
     last = words.strip().splitlines()[-1] if words.strip() else "no reason given"
     raise FetchError(

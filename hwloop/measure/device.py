@@ -66,6 +66,7 @@ class DeviceRun:
         self._told_to_stop = False
         self._preparing_error: BaseException | None = None
         self._session: DeviceSession | None = None
+        self._target: Target
 
     def run(self) -> None:
         """Measure every cell; what is measured is in the store at once.
@@ -119,7 +120,10 @@ class DeviceRun:
         # To start an emulator, or to build its root file system, is work for this host's processors.
         with self._quiet.noise() if self._emulated else nullcontext():
             self._session = open_session(self.device, self._observer.say)
-        refuse_unsuited(self.device.name, general_problems(self._session.facts))
+        facts, override = self._session.facts, self.device.settings.target
+        problems = [*general_problems(facts), *(target_problems(facts, override.record()) if override else ())]
+        refuse_unsuited(self.device.name, problems)
+        self._target = override.record() if override else target_for(facts)
         return self._session
 
     # ── making cells ready ──
@@ -150,8 +154,7 @@ class DeviceRun:
 
     def _prepare(self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime) -> None:
         workload = self._job.workloads[key.workload]
-        override = self.device.settings.target
-        target = override.record() if override else target_for(session.facts)
+        target = self._target
         self._observer.progressed(self.device.name, f"building {workload.name} for {key.runtime}", self._share())
         # What could not be built is known by what it would have been built from.
         recipe = digest_json([runtime.revision, workload.model.digest, asdict(target)])
@@ -173,7 +176,7 @@ class DeviceRun:
             self._note(known, reused=True)
             self._close(key)
             return
-        self._push(session, key, workload, built, subject, provisioned, target)
+        self._push(session, key, workload, built, subject, provisioned)
 
     def _push(
         self,
@@ -183,10 +186,7 @@ class DeviceRun:
         artifact: Artifact,
         subject: Subject,
         provisioned: ProvisionedRuntime,
-        target: Target,
     ) -> None:
-        if artifact.target:
-            refuse_unsuited(self.device.name, target_problems(session.facts, target))
         files = workload.inputs.write(self._inputs_folder)
         blobs = [Blob(path, workload.inputs.digests[name]) for name, path in files.items()]
         folder = artifact_folder(artifact)

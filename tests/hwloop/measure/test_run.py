@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hwloop.devices.fleet import Device, LocalDevice
+from hwloop.devices.fleet import Device, LocalDevice, TargetSettings
 from hwloop.devices.session import DeviceSession, SessionOptions
 from hwloop.devices.transports.fake import FakeTransport, Faults
 from hwloop.devices.transports.local import LocalTransport
@@ -112,6 +112,16 @@ def test_a_device_that_cannot_be_opened_costs_itself_alone(fleet, store, tmp_pat
     outcome = measure(job(tmp_path, devices), store, Silent())
     assert [type(error) for error in outcome.device_errors] == [DeviceUnreachable]
     assert len(outcome.measurements) == 2
+
+
+def test_a_device_that_is_not_the_target_of_the_fleet_file_is_refused_before_anything_is_sent(fleet, store, tmp_path):
+    fleet.add("odd", Faults())
+    target = TargetSettings(triple="riscv64-linux-gnu", cpu="generic")
+    odd = Device("odd", LocalDevice(transport="local", target=target))
+    outcome = measure(job(tmp_path, [odd]), store, Silent())
+    (error,) = outcome.device_errors
+    assert "riscv64" in str(error)
+    assert [line for line in fleet.transports["odd"].operations if "incoming" in line] == []
 
 
 def test_what_the_store_has_is_not_pushed_and_not_measured_again(fleet, store, tmp_path):
