@@ -31,12 +31,13 @@ def load_workloads(
 ) -> list[Workload]:
     """Read and check every model and make its inputs.
 
-    `shapes` are the sizes of symbolic dimensions, `given` the inputs that come from .npy files.
+    A path that stands twice counts once. `shapes` are the sizes of symbolic dimensions, `given` the inputs that come from .npy files.
 
     Raises:
         ModelError: a file cannot be measured.
         UsageError: a shape or an input that no model has.
     """
+    paths = list(dict.fromkeys(paths))
     models = [load_model(path, shapes) for path in paths]
     used = {name for model in models for name in model.used_shapes}
     unused = sorted(set(shapes) - used)
