@@ -31,7 +31,8 @@ def load_workloads(
 ) -> list[Workload]:
     """Read and check every model and make its inputs.
 
-    A path that stands twice counts once. `shapes` are the sizes of symbolic dimensions, `given` the inputs that come from .npy files.
+    A path that stands twice counts once. `shapes` are the sizes of symbolic dimensions, `given` the inputs that come
+    from .npy files.
 
     Raises:
         ModelError: a file cannot be measured.
