@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -46,11 +45,9 @@ def test_it_runs_on_the_boards_cpu(own_boards: Path, ssh):
         assert ssh(up(name), "echo $QEMU_CPU").stdout.strip() == BOARDS[name].qemu_cpu
 
 
-def test_a_board_that_runs_is_left_as_it_is_and_found_within_a_second(own_boards: Path):
+def test_a_board_that_runs_is_left_as_it_is(own_boards: Path):
     first, pid = up("pi4"), running_pid(BOARDS["pi4"])
-    start = time.monotonic()
     assert up("pi4") == first
-    assert time.monotonic() - start < 1
     assert running_pid(BOARDS["pi4"]) == pid
 
 

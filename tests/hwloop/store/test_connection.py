@@ -136,7 +136,7 @@ def test_a_file_locked_by_another_is_waited_for_and_then_named(path):
         start = time.monotonic()
         with pytest.raises(StoreError, match="in use by another process"):
             store.add_run(store.begin(a_subject()), a_run())
-        assert 0.25 <= time.monotonic() - start < 3
+        assert 0.25 <= time.monotonic() - start < 20
         other.execute("COMMIT")
         other.close()
         store.add_run(store.begin(a_subject()), a_run())
