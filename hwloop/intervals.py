@@ -5,7 +5,8 @@ than N. The design effect `1 + (m - 1) * ICC` (L. Kish, Survey Sampling, 1965) s
 calls per process, ICC the intraclass correlation, here from a one-way analysis of variance on the *ranks* of
 the calls, so that one call of a second does not decide. The interval of the median is that of order
 statistics at the size that is left. The between-process variance is known from as many processes as ran: a
-Student factor by Satterthwaite's degrees of freedom pays for that.
+Student factor by Satterthwaite's degrees of freedom pays for that. Where so little is left that order statistics
+would take the extremes, and so every outlier, the processes' medians are the observations: Student's interval.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_FOR_INTERVAL = 6  # below, even the extremes cover the median in less than 95 % of cases
+LEAST_PROCESSES = 3  # for an interval of the processes' medians
 LEAST_FOR_P90 = 64
 NORMAL_975 = 1.959964
 STUDENT_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -51,10 +53,22 @@ def median_interval(groups: Sequence[Sequence[int]]) -> MedianInterval | None:
     effect = design_effect(_ranks(samples), sizes)
     reach = 0.5 * math.sqrt(count * effect) * _quantile(_freedom(effect, count, len(sizes)))
     ordered = np.sort(samples)
+    middle = float(np.median(ordered))
     low = max(0, math.floor((count - 1) / 2 - reach))
-    return MedianInterval(
-        float(np.median(ordered)), float(ordered[low]), float(ordered[count - 1 - low]), count / effect
-    )
+    if low == 0 and len(sizes) >= LEAST_PROCESSES:
+        below, above = _between_processes(groups)
+        below, above = max(below, float(ordered[0])), min(above, float(ordered[-1]))
+        return MedianInterval(middle, min(below, middle), max(above, middle), count / effect)
+    return MedianInterval(middle, float(ordered[low]), float(ordered[count - 1 - low]), count / effect)
+
+
+def _between_processes(groups: Sequence[Sequence[int]]) -> tuple[float, float]:
+    """Return Student's 95 % interval of the processes' medians, each one observation."""
+    import numpy as np
+
+    medians = np.array([np.median(group) for group in groups if len(group)])
+    reach = _quantile(len(medians) - 1) * float(medians.std(ddof=1)) / math.sqrt(len(medians))
+    return float(medians.mean()) - reach, float(medians.mean()) + reach
 
 
 def p90_with_bound(groups: Sequence[Sequence[int]]) -> tuple[float, float | None] | None:
