@@ -29,7 +29,7 @@ FACTS = DeviceFacts(
     cores=4,
     memory_bytes=4 << 30,
     disk_free_bytes=8 << 30,
-    cache_dir="/root/.cache/hwloop/device",
+    cache_dir="/home/pi/.cache/hwloop/device",
     identity="emulated",
 )
 
