@@ -12,9 +12,8 @@ from hwloop.deadline import Deadline
 from hwloop.devices.agent import Agent, exchange, read_reply
 from hwloop.devices.folders import Blob, Folder
 from hwloop.devices.jobs import JobResult, parse_evidence, parse_reply
-from hwloop.devices.runner import RUNNER_FILE
+from hwloop.devices.runner_file import runner_file
 from hwloop.devices.transports.base import Process, Transport
-from hwloop.digests import digest_file
 from hwloop.errors import DeviceDiskFull, DeviceTimeout, DeviceUnsuited, RunnerError
 from hwloop.records import DeviceFacts, Evidence, Failure
 
@@ -88,9 +87,9 @@ class DeviceSession:
             DeviceError: whatever else the transport raises.
         """
         self._transport.open(deadline)
-        runner_name = f"runner-{digest_file(RUNNER_FILE)[:16]}.py"
+        runner = runner_file()
         asked = self._transport.run(
-            ["sh", "-c", BOOTSTRAP, "sh", self._options.cache_dir, self._options.python, runner_name],
+            ["sh", "-c", BOOTSTRAP, "sh", self._options.cache_dir, self._options.python, runner.name],
             deadline,
         )
         lines = asked.stdout.decode(errors="replace").splitlines()
@@ -103,9 +102,9 @@ class DeviceSession:
                 f"it has no {self._options.python}",
                 remedy="Install python3 (3.8 or newer) there, or set `python` in devices.yaml.",
             )
-        self._runner = f"{self._cache}/{runner_name}"
+        self._runner = f"{self._cache}/{runner.name}"
         if present != "present":
-            self._transport.put(RUNNER_FILE, self._runner, deadline)
+            self._transport.put(runner, self._runner, deadline)
         self._agent = self._start_agent(deadline)
         self.facts = parse_facts(self.name, self._agent.ask("facts", deadline))
 

@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hwloop.deadline import Deadline
-from hwloop.devices.runner import runner
+from hwloop.devices.runner_file import runner_file
 from hwloop.errors import InfrastructureError, UsageError
 from hwloop.exporter.compare import compare, decode_outputs
 from hwloop.exporter.compile_cache import CompileCache
@@ -34,18 +34,16 @@ PI4 = Target("aarch64-linux-gnu", "cortex-a72", ("+neon",), num_cores=4)
 
 # Runs a compiled file as a device does: the runner, two libraries, nothing else of TVM.
 DRIVER = """
-import importlib.util, json, sys
-spec = importlib.util.spec_from_file_location("runner", sys.argv[1])
-runner = importlib.util.module_from_spec(spec)
-sys.modules["runner"] = runner
-spec.loader.exec_module(runner)
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from runner.tvm_runtime import TvmRuntime
 job = json.load(sys.stdin)
-runtime = runner.TvmRuntime(job["libraries"])
+runtime = TvmRuntime(job["libraries"])
 runtime.load(job["file"], job)
 runtime.call()
 runtime.call()
 found = [(name, dtype, shape, data.hex()) for name, dtype, shape, data in runtime.outputs()]
-assert not any(name.startswith("tvm") for name in sys.modules)
+assert not any(name.split(".")[0] == "tvm" for name in sys.modules)
 print(json.dumps(found))
 """
 
@@ -83,7 +81,7 @@ def run(artifact: Artifact, inputs, libraries: Path, folder: Path):
         "inputs": [{**spec.as_json(), "path": str(paths[spec.name])} for spec in artifact.inputs],
         "outputs": [spec.as_json() for spec in artifact.outputs],
     }
-    command = [sys.executable, "-I", "-S", "-c", DRIVER, runner.__file__]
+    command = [sys.executable, "-I", "-S", "-c", DRIVER, str(runner_file())]
     ended = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)

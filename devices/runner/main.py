@@ -1,0 +1,26 @@
+"""The runner's roles."""
+
+from __future__ import annotations
+
+import sys
+
+from .agent import serve_agent
+from .runtimes import RUNTIMES
+from .zygote import serve_zygote
+
+USAGE = """The one file that hwloop runs on a device.
+
+    runner.pyz agent CACHE               files and facts: one JSON request a line in, one JSON reply a line out
+    runner.pyz zygote CACHE RUNTIME DIR  imports a runtime once, then forks a fresh process for each job
+
+Each ends when its standard input ends, and takes everything that it started with it."""
+
+
+def main(arguments: list[str]) -> None:
+    """Take the role that the arguments name."""
+    if len(arguments) == 2 and arguments[0] == "agent":
+        serve_agent(arguments[1])
+    elif len(arguments) == 4 and arguments[0] == "zygote" and arguments[2] in RUNTIMES:
+        serve_zygote(*arguments[1:])
+    else:
+        sys.exit(USAGE)

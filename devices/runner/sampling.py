@@ -1,0 +1,112 @@
+"""Warm-up, timed calls, counted calls."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from .facts import read_text
+from .failed import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def fastest_cpus(count: int) -> list[int]:
+    """Return the `count` usable CPUs with the highest clock; of equals the last, which serve fewer interrupts."""
+    usable = sorted(os.sched_getaffinity(0))
+
+    def clock(cpu: int) -> int:
+        text = read_text("/sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq" % cpu)
+        return int(text) if text and text.isdigit() else 0
+
+    return sorted(usable, key=lambda cpu: (clock(cpu), cpu))[-count:]
+
+
+def middle(values: Sequence[float]) -> float:
+    """Return the median."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def warm_up(call: Callable[[], None], seconds: float) -> tuple[list[int], bool]:
+    """Call until two windows of calls agree within 5 %, or `seconds` passed; return the times and whether steady."""
+    window, times = 5, []
+    end = time.perf_counter() + seconds
+    while True:
+        times.append(timed(call))
+        steady = len(times) >= 2 * window and close(middle(times[-window:]), middle(times[-2 * window : -window]))
+        if steady:
+            return times, True
+        if time.perf_counter() >= end and len(times) >= 2:
+            return times, close(times[-1], times[-2])
+
+
+def close(one: float, other: float) -> bool:
+    """Whether two times are within 5 % of each other."""
+    return abs(one - other) <= 0.05 * max(one, other)
+
+
+def timed(call: Callable[[], None]) -> int:
+    """Return the nanoseconds of one call on the monotonic clock."""
+    start = time.perf_counter_ns()
+    call()
+    return time.perf_counter_ns() - start
+
+
+def narrow(samples: Sequence[int], relative_width: float) -> bool:
+    """Whether the median's 95 % interval, by order statistics, is narrower than a share of the median."""
+    ordered = sorted(samples)
+    count = len(ordered)
+    reach = 0.98 * math.sqrt(count)
+    low, high = int(count / 2 - reach), int(math.ceil(count / 2 + reach))
+    if low < 0 or high >= count:
+        return False
+    return ordered[high] - ordered[low] < relative_width * middle(ordered)
+
+
+def sample(call: Callable[[], None], job: dict[str, Any]) -> list[int]:
+    """Time calls until the job's stop rule holds; return every time in order."""
+    samples: list[int] = []
+    end = time.perf_counter() + job["seconds"]
+    next_check = max(1, job["min_calls"])
+    while len(samples) < job["max_calls"]:
+        samples.append(timed(call))
+        if time.perf_counter() >= end:
+            break
+        if len(samples) >= next_check:
+            if narrow(samples, job["relative_width"]):
+                break
+            next_check = math.ceil(len(samples) * 1.25)
+    return samples
+
+
+MARK_NUMBER, MARK_MAGIC = 141, 0x68776C6F6F70
+COUNT_WARMUP_CALLS = 2
+
+
+def count_instructions(call: Callable[[], None], calls: int) -> dict[str, Any]:
+    """Count the guest instructions of each call, between marks that the emulator's plugin sees."""
+    libc = ctypes.CDLL(None)
+    count = ctypes.c_uint64(0)
+    mark = (ctypes.c_long(MARK_NUMBER), ctypes.c_ulong(MARK_MAGIC), ctypes.byref(count))
+    counts = [0] * (COUNT_WARMUP_CALLS + calls)
+    for index in range(len(counts)):
+        libc.syscall(*mark)
+        start = count.value
+        call()
+        libc.syscall(*mark)
+        counts[index] = count.value - start
+    if not all(counts):
+        raise Failed("crashed", "this process does not run under the emulator's counting plugin")
+    return {
+        "warmup_ns": [],
+        "samples_ns": [],
+        "steady": True,
+        "peak_rss_bytes": None,
+        "instructions": counts[COUNT_WARMUP_CALLS:],
+    }

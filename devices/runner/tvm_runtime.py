@@ -1,0 +1,180 @@
+"""TVM through ctypes and the C interface of tvm-ffi."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import TYPE_CHECKING, Any
+
+from .failed import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .runtimes import Output
+
+
+class FfiAny(ctypes.Structure):
+    """TVMFFIAny: a tagged value of 16 bytes."""
+
+    _fields_ = [("type_index", ctypes.c_int32), ("padding", ctypes.c_uint32), ("value", ctypes.c_uint64)]
+
+
+class ByteArray(ctypes.Structure):
+    """TVMFFIByteArray: a name."""
+
+    _fields_ = [("data", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+
+
+class DLTensor(ctypes.Structure):
+    """DLPack's tensor without an owner."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("type_code", ctypes.c_uint8),
+        ("type_bits", ctypes.c_uint8),
+        ("type_lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    ]
+
+
+class ErrorCell(ctypes.Structure):
+    """The head of tvm-ffi's error object, after the object's header."""
+
+    _fields_ = [("kind", ByteArray), ("message", ByteArray)]
+
+
+FFI_INT, FFI_BOOL, FFI_DLTENSOR, FFI_RAW_STRING = 1, 2, 7, 8
+FFI_FIRST_OBJECT = 64
+OBJECT_HEADER_BYTES = 24
+CPU = 1
+ALIGNMENT_BYTES = 64
+POOLED_ALLOCATOR = 2
+DLPACK_CODES = {"int": 0, "uint": 1, "float": 2, "bfloat": 4, "bool": 6}
+DLPACK_NAMES = {code: name for name, code in DLPACK_CODES.items()}
+
+
+class TvmRuntime:
+    """TVM's thin runtime, driven through the C ABI of tvm-ffi."""
+
+    def __init__(self, folder: str) -> None:
+        mode = ctypes.RTLD_GLOBAL
+        self.ffi = ctypes.CDLL(os.path.join(folder, "libtvm_ffi.so"), mode=mode)
+        ctypes.CDLL(os.path.join(folder, "libtvm_runtime.so"), mode=mode)
+
+    def load(self, path: str, job: dict[str, Any]) -> None:
+        """Make a Relax virtual machine of one compiled model; its inputs are set once."""
+        os.environ["TVM_NUM_THREADS"] = str(job["threads"])
+        load_file = ctypes.c_void_p()
+        self.check(self.ffi.TVMFFIFunctionGetGlobal(byte_array("ffi.ModuleLoadFromFile"), ctypes.byref(load_file)))
+        self.get_function = ctypes.c_void_p()
+        self.check(
+            self.ffi.TVMFFIFunctionGetGlobal(byte_array("ffi.ModuleGetFunction"), ctypes.byref(self.get_function))
+        )
+        executable = self.invoke(load_file, path)
+        self.machine = self.invoke(self.method(executable, "vm_load_executable"))
+        self.invoke(self.method(self.machine, "vm_initialization"), CPU, 0, POOLED_ALLOCATOR)
+        self.keep = [dl_tensor(spec) for spec in job["inputs"]]
+        tensors = [tensor for tensor, _ in self.keep]
+        self.invoke(self.method(self.machine, "set_input"), "main", *tensors)
+        self.arguments, self.texts = self.arguments_of(["main"])
+        self.stateful = self.method(self.machine, "invoke_stateful")
+        self.output_names = [spec["name"] for spec in job["outputs"]]
+
+    def call(self) -> None:
+        """Run the model once."""
+        result = FfiAny()
+        if self.ffi.TVMFFIFunctionCall(self.stateful, self.arguments, 1, ctypes.byref(result)):
+            self.check(1)
+
+    def outputs(self) -> list[Output]:
+        """Return (name, type, shape, bytes) of every output of the last call."""
+        get_output = self.method(self.machine, "get_output")
+        arity = self.invoke(self.method(self.machine, "get_output_arity"), "main").value
+        is_tuple = arity < 1 << 63  # as a signed number it is -1 for a lone tensor
+        found = []
+        for index, name in enumerate(self.output_names):
+            where = ["main", index] if is_tuple else ["main"]
+            tensor = self.invoke(get_output, *where)
+            found.append((name,) + tensor_content(tensor.value + OBJECT_HEADER_BYTES))
+        return found
+
+    def method(self, module: FfiAny, name: str) -> ctypes.c_void_p:
+        """Return a module's function."""
+        function = self.invoke(self.get_function, module, name, False)
+        if function.type_index < FFI_FIRST_OBJECT:
+            raise Failed("load failed", "the compiled file has no function %r" % name)
+        return ctypes.c_void_p(function.value)
+
+    def invoke(self, function: ctypes.c_void_p, *arguments: Any) -> FfiAny:
+        """Call a function of tvm-ffi with strings, integers, booleans, tensors and objects."""
+        result = FfiAny()
+        packed, _texts = self.arguments_of(arguments)
+        self.check(self.ffi.TVMFFIFunctionCall(function, packed, len(arguments), ctypes.byref(result)))
+        return result
+
+    def arguments_of(self, values: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Return the array of tagged values, and the texts that it points to and that must outlive it."""
+        packed = (FfiAny * max(1, len(values)))()
+        texts = []
+        for slot, value in zip(packed, values):
+            if isinstance(value, str):
+                text = ctypes.create_string_buffer(value.encode())
+                texts.append(text)
+                slot.type_index, slot.value = FFI_RAW_STRING, ctypes.addressof(text)
+            elif isinstance(value, bool):
+                slot.type_index, slot.value = FFI_BOOL, int(value)
+            elif isinstance(value, int):
+                slot.type_index, slot.value = FFI_INT, value
+            elif isinstance(value, DLTensor):
+                slot.type_index, slot.value = FFI_DLTENSOR, ctypes.addressof(value)
+            else:
+                slot.type_index, slot.value = value.type_index, value.value
+        return packed, texts
+
+    def check(self, status: int) -> None:
+        """Raise what tvm-ffi reports."""
+        if status == 0:
+            return
+        error = ctypes.c_void_p()
+        self.ffi.TVMFFIErrorMoveFromRaised(ctypes.byref(error))
+        if not error.value:
+            raise Failed("load failed", "TVM's runtime failed without a message")
+        cell = ErrorCell.from_address(error.value + OBJECT_HEADER_BYTES)
+        raise Failed("load failed", ctypes.string_at(cell.message.data, cell.message.size).decode(errors="replace"))
+
+
+def byte_array(text: str) -> Any:
+    """Return a reference to a TVMFFIByteArray."""
+    return ctypes.byref(ByteArray(text.encode(), len(text)))
+
+
+def dl_tensor(spec: dict[str, Any]) -> tuple[DLTensor, Any]:
+    """Return a tensor over an input's data, and the aligned memory that it points to."""
+    with open(spec["path"], "rb") as file:
+        data = file.read()
+    memory = ctypes.create_string_buffer(len(data) + ALIGNMENT_BYTES)
+    start = ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT_BYTES
+    ctypes.memmove(start, data, len(data))
+    name = spec["dtype"].rstrip("0123456789")
+    bits = 8 if name == "bool" else int(spec["dtype"][len(name) :])
+    shape = (ctypes.c_int64 * max(1, len(spec["shape"])))(*spec["shape"])
+    tensor = DLTensor(start, CPU, 0, len(spec["shape"]), DLPACK_CODES[name], bits, 1, shape, None, 0)
+    return tensor, memory
+
+
+def tensor_content(address: int) -> tuple[str, list[int], bytes]:
+    """Return (type, shape, bytes) of the DLTensor at an address."""
+    tensor = DLTensor.from_address(address)
+    shape = [tensor.shape[axis] for axis in range(tensor.ndim)]
+    name = DLPACK_NAMES[tensor.type_code]
+    dtype = "bool" if name == "bool" else "%s%d" % (name, tensor.type_bits)
+    size = tensor.type_bits // 8
+    for length in shape:
+        size *= length
+    return dtype, shape, ctypes.string_at(tensor.data + tensor.byte_offset, size) if size else b""
