@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MODELS := models/magika.onnx models/silero-vad.onnx models/minilm.onnx
 SHAPES := --shape unk__214=1 --shape batch=1 --shape sequence=576 --shape batch_size=1 --shape sequence_length=32
 
-.PHONY: measure test check test-slow clean
+.PHONY: measure test check test-slow chaos clean
 
 # Three trained models on this machine and on an emulated Raspberry Pi 4, with both runtimes.
 measure: .venv/ready
@@ -18,10 +18,14 @@ test: check
 		{ echo "Installing Debian's openssh-server for the SSH tests (1 MB)."; \
 		$(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends openssh-server; }
 	@$(BIN)/hwloop emulator up pi4 --timeout 1500
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not chaos"
 
 test-slow: .venv/ready
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not chaos"
+
+# Faults at random points, for some 20 minutes: hundreds of kills, cut and lossy networks.
+chaos: .venv/ready
+	$(BIN)/pytest -m chaos
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -15,6 +15,8 @@ HwloopError
         ├── DeviceUnsuited     architecture, glibc, Python, CPU features, memory
         ├── DeviceDiskFull     no room for what must be pushed
         ├── DeviceTimeout      no answer within the deadline
+        ├── DeviceBusy         somebody else holds its lease
+        ├── DeviceQuarantined  it failed too often, and is left alone until it answers a check
         └── RunnerError        the runner on the device broke its contract
 
 A candidate's failure is no exception: it is a `hwloop.records.Failure`, and is stored.
@@ -120,3 +122,11 @@ class DeviceTimeout(DeviceError):
 
 class RunnerError(DeviceError):
     """The runner on the device broke its contract: garbage, or an end without a result."""
+
+
+class DeviceBusy(DeviceError):
+    """Somebody else holds the device's lease, and it was not to be waited for any longer."""
+
+
+class DeviceQuarantined(DeviceError):
+    """The device failed too often; it is left alone until `hwloop devices check` finds it well."""
