@@ -187,6 +187,10 @@ class DeviceSession:
                 remedy="Free some space there, or set `cache_dir` in devices.yaml to a roomier disk.",
             )
 
+    def start_duel(self) -> Process:
+        """Start the process that times contestants in turns; it ends with the session."""
+        return self._transport.start(self._command("duel", self._cache), Deadline.after(READY_S))
+
     def zygote(self, runtime: str, folder: Folder) -> Zygote:
         """Return the zygote of a runtime whose folder was pushed; start it if there is none.
 

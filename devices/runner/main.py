@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from .agent import serve_agent
+from .duel import serve_duel
 from .runtimes import RUNTIMES
 from .zygote import serve_zygote
 
@@ -12,6 +13,7 @@ USAGE = """The one file that hwloop runs on a device.
 
     runner.pyz agent CACHE               files and facts: one JSON request a line in, one JSON reply a line out
     runner.pyz zygote CACHE RUNTIME DIR  imports a runtime once, then forks a fresh process for each job
+    runner.pyz duel CACHE                times processes in turns, to compare them
 
 Each ends when its standard input ends, and takes everything that it started with it."""
 
@@ -22,5 +24,7 @@ def main(arguments: list[str]) -> None:
         serve_agent(arguments[1])
     elif len(arguments) == 4 and arguments[0] == "zygote" and arguments[2] in RUNTIMES:
         serve_zygote(*arguments[1:])
+    elif len(arguments) == 2 and arguments[0] == "duel":
+        serve_duel(arguments[1])
     else:
         sys.exit(USAGE)

@@ -14,6 +14,7 @@ from .cache import Cache
 from .failed import Failed
 from .job import work
 from .runtimes import RUNTIMES
+from .turns import take_turns
 from .wire import Lines, Refused, parse, reply
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ HOST_GONE, NO_REPLY = 10, 11
 def in_child(runtime: Runtime, cache: Cache, stderr_fd: int) -> NoReturn:
     """Read one job, do it, reply to the host, and leave without the parent's clean-up."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: do not outlive the zygote
-    line = Lines(0).next()
+    lines = Lines(0)
+    line = lines.next()
     if line is None:
         os._exit(HOST_GONE)
     host = os.dup(1)
@@ -41,7 +43,8 @@ def in_child(runtime: Runtime, cache: Cache, stderr_fd: int) -> NoReturn:
         job = parse(line)
         # SIGALRM ends even a process that hangs in native code.
         signal.setitimer(signal.ITIMER_REAL, job["deadline_s"])
-        message = {"ok": work(runtime, cache, job)}
+        turns = job["op"] == "turns"
+        message = {"ok": take_turns(runtime, cache, job, lines, host) if turns else work(runtime, cache, job)}
     except Failed as error:
         message = failure(error.kind, str(error), stderr_fd)
     except MemoryError:
