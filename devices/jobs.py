@@ -96,7 +96,7 @@ def _parse_result(result: Mapping[str, Any]) -> JobResult:
         peak_rss_bytes=None if result["peak_rss_bytes"] is None else int(result["peak_rss_bytes"]),
         load_ms=float(result["load_ms"]),
         outputs_digest=str(result["outputs_digest"]),
-        outputs=None if result["outputs"] is None else tuple(map(_output, result["outputs"])),
+        outputs=parse_outputs(result["outputs"]),
         before=parse_evidence(result["before"]),
         after=parse_evidence(result["after"]),
     )
@@ -106,6 +106,11 @@ def _integers(values: Sequence[object]) -> tuple[int, ...]:
     if not all(type(value) is int and value >= 0 for value in values):
         raise ValueError("a time or count is no whole number")
     return tuple(values)  # type: ignore[arg-type]
+
+
+def parse_outputs(found: Sequence[Mapping[str, Any]] | None) -> tuple[RawOutput, ...] | None:
+    """Return the runner's outputs as records; None where it left them out."""
+    return None if found is None else tuple(map(_output, found))
 
 
 def _output(output: Mapping[str, Any]) -> RawOutput:

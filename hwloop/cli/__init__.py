@@ -7,6 +7,7 @@ import sys
 import typer
 
 from hwloop.cli import devices, emulator, results
+from hwloop.cli.compare import compare
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
 from hwloop.errors import HwloopError
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="measure")(measure)
+app.command(name="compare")(compare)
 app.add_typer(devices.app, name="devices")
 app.add_typer(emulator.app, name="emulator")
 app.add_typer(results.app, name="results")

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.cli.options import RUNTIMES, parse_pairs, parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import BAD_RESULT, DEVICE_FAILED, print_json, say
-from hwloop.errors import UsageError
 
 if TYPE_CHECKING:
     from hwloop.measure import Outcome
     from hwloop.records import TimingProtocol
 
 INTERRUPTED = 130
-RUNTIMES = ("onnxruntime", "tvm")
 
 
 def measure(
@@ -91,11 +90,9 @@ def _run(
     fresh: bool,
     devices_file: Path | None,
 ) -> Outcome:
-    sizes = {name: _size(name, size) for name, size in _pairs("--shape", shapes).items()}
-    files = {name: Path(path) for name, path in _pairs("--input", inputs).items()}
-    strangers = [name for name in runtime_names if name not in RUNTIMES]
-    if strangers:
-        raise UsageError(f"there is no runtime {strangers[0]!r}", remedy=f"The runtimes are {', '.join(RUNTIMES)}.")
+    sizes = parse_shapes(shapes)
+    files = {name: Path(path) for name, path in parse_pairs("--input", inputs).items()}
+    refuse_strange_runtimes(runtime_names)
     from hwloop.devices.fleet import load_fleet
 
     devices = load_fleet(devices_file).select(device_names)
@@ -124,22 +121,6 @@ def _installed_runtimes() -> list[str]:
         return list(RUNTIMES)
     say("TVM's compiler is not installed (pip install 'hwloop[tvm]'), so onnxruntime alone is measured.")
     return ["onnxruntime"]
-
-
-def _pairs(option: str, texts: list[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.rpartition("=")
-        if not equals or not name or not value:
-            raise UsageError(f"{option} {text}: this is not of the form NAME=VALUE")
-        pairs[name] = value
-    return pairs
-
-
-def _size(name: str, text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"--shape {name}={text}: a size is a whole number of 1 or more")
-    return int(text)
 
 
 def _print_table(outcome: Outcome) -> None:

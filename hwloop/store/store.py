@@ -26,6 +26,11 @@ UNFINISHED = (
 )
 
 
+def resumed_since() -> str:
+    """Return the least id that is young enough to be gone on with."""
+    return first_id_at(datetime.now(UTC) - RESUMED_WITHIN)
+
+
 class Store:
     """Measurements in one SQLite file that only grows.
 
@@ -78,9 +83,8 @@ class Store:
 
         It is at most 24 h old, and no other living Store is at it; it now belongs to this one.
         """
-        since = first_id_at(datetime.now(UTC) - RESUMED_WITHIN)
         with self._lock:
-            for row in self._read(UNFINISHED, [key, since]):
+            for row in self._read(UNFINISHED, [key, resumed_since()]):
                 if self._claims.take(row["id"]) and self._is_unfinished(row["id"]):
                     return row["id"], self.runs(row["id"])
         return None
@@ -151,6 +155,32 @@ class Store:
         found = self._read("SELECT * FROM run WHERE measurement_id = ? ORDER BY idx", [measurement_id])
         return [rows.run_of(row) for row in found]
 
+    def claim(self, row_id: str) -> bool:
+        """Claim what is unfinished; False if another living Store is at it."""
+        with self._lock:
+            return self._claims.take(row_id)
+
+    def release(self, row_id: str) -> None:
+        """Give a claim up."""
+        with self._lock:
+            self._claims.drop(row_id)
+
+    def read(self, sql: str, values: Sequence[object]) -> list[sqlite3.Row]:
+        """Return the rows of a query, for the other modules of the store."""
+        return self._read(sql, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold one transaction; it is rolled back if the block raises."""
+        with self._lock, clear_errors(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
     def _is_unfinished(self, measurement_id: str) -> bool:
         """Look again: between query and claim, its former owner may have finished it."""
         return not self._read("SELECT 1 FROM outcome WHERE measurement_id = ?", [measurement_id])
@@ -162,18 +192,13 @@ class Store:
     @contextmanager
     def _write(self, measurement_id: str) -> Iterator[None]:
         """Hold one transaction, in which a measurement that was only begun enters the file first."""
-        with self._lock, clear_errors(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                subject = self._begun.get(measurement_id)
-                if subject is not None:
-                    row = rows.subject_row(measurement_id, created_at(measurement_id), subject)
-                    self._insert("measurement", row)
-                yield
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+        with self.transaction():
+            subject = self._begun.get(measurement_id)
+            if subject is not None:
+                row = rows.subject_row(measurement_id, created_at(measurement_id), subject)
+                self._insert("measurement", row)
+            yield
+        with self._lock:
             self._begun.pop(measurement_id, None)
 
     def _insert(self, table: str, row: rows.Row) -> None:

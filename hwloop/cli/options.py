@@ -1,0 +1,45 @@
+"""Options that several commands share, from text to values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwloop.errors import UsageError
+
+RUNTIMES = ("onnxruntime", "tvm")
+
+
+def parse_pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """Return the values of an option of the form NAME=VALUE, by name.
+
+    Raises:
+        UsageError: a text is not of that form.
+    """
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"{option} {text}: this is not of the form NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def parse_shapes(texts: Sequence[str]) -> dict[str, int]:
+    """Return the sizes of symbolic dimensions, by name.
+
+    Raises:
+        UsageError: a size is no whole number of 1 or more.
+    """
+    sizes = {}
+    for name, text in parse_pairs("--shape", texts).items():
+        if not text.isdigit() or int(text) < 1:
+            raise UsageError(f"--shape {name}={text}: a size is a whole number of 1 or more")
+        sizes[name] = int(text)
+    return sizes
+
+
+def refuse_strange_runtimes(names: Sequence[str]) -> None:
+    """Raise UsageError for a runtime that does not exist."""
+    for name in names:
+        if name not in RUNTIMES:
+            raise UsageError(f"there is no runtime {name!r}", remedy=f"The runtimes are {', '.join(RUNTIMES)}.")
