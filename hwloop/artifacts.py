@@ -8,20 +8,24 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hwloop.digests import digest_file
 from hwloop.errors import UsageError
 from hwloop.paths import cache_dir
-from hwloop.records import Artifact, Target, TensorSpec
+from hwloop.records import Artifact
 
 MANIFEST = "manifest.json"
+LIMIT_BYTES = 8 << 30
+MEASURE_AGAIN = "Measure the model again (--fresh), or compare its file."
 
 
 class ArtifactArchive:
-    """A folder of artifacts and inputs; files that are there already cost no second copy."""
+    """A folder of artifacts and inputs; beyond its limit the least recently measured ones are dropped."""
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
         self._root = root or cache_dir() / "artifacts"
+        self._limit_bytes = limit_bytes
 
     def keep(self, artifact: Artifact, inputs: Mapping[str, Path], inputs_digest: str) -> None:
         """Keep an artifact and the files of its inputs; what is here already is only marked as used.
@@ -39,22 +43,14 @@ class ArtifactArchive:
             UsageError: it is not here any more, or damaged.
         """
         folder, manifest = self._find(digest)
-        files = {name: folder / name for name in manifest["files"]}
-        for name, path in files.items():
-            if not path.is_file() or digest_file(path) != manifest["files"][name]:
+        try:
+            artifact = Artifact.from_manifest(manifest, folder)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UsageError(f"{folder / MANIFEST}: this is damaged ({error!r})", remedy=MEASURE_AGAIN) from error
+        for name, path in artifact.files.items():
+            if not path.is_file() or digest_file(path) != artifact.digests[name]:
                 raise UsageError(f"{path}: this kept file is missing or damaged", remedy=MEASURE_AGAIN)
-        return Artifact(
-            manifest["runtime"],
-            manifest["runtime_version"],
-            manifest["model_digest"],
-            files,
-            manifest["files"],
-            manifest["entry"],
-            tuple(map(_spec, manifest["inputs"])),
-            tuple(map(_spec, manifest["outputs"])),
-            _target(manifest["target"]),
-            manifest["options"],
-        )
+        return artifact
 
     def inputs(self, digest: str) -> dict[str, tuple[Path, str]]:
         """Return the file and the digest of each kept input, by name.
@@ -82,8 +78,21 @@ class ArtifactArchive:
                 arriving.rename(folder)
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
+        self._trim(keep=folder)
 
-    def _find(self, digest: str) -> tuple[Path, dict[str, dict[str, str]]]:
+    def _trim(self, keep: Path) -> None:
+        """Drop what was kept longest ago, until the rest is within the limit."""
+        entries = [path for path in self._root.iterdir() if (path / MANIFEST).is_file()]
+        sizes = {path: _size_bytes(path) for path in entries}
+        excess = sum(sizes.values()) - self._limit_bytes
+        for path in sorted(entries, key=lambda path: path.stat().st_mtime):
+            if excess <= 0:
+                return
+            if path != keep:
+                shutil.rmtree(path, ignore_errors=True)
+                excess -= sizes[path]
+
+    def _find(self, digest: str) -> tuple[Path, dict[str, Any]]:
         folder = self._root / digest
         try:
             return folder, json.loads((folder / MANIFEST).read_text())
@@ -91,16 +100,5 @@ class ArtifactArchive:
             raise UsageError(f"{folder}: what was measured is not kept any more", remedy=MEASURE_AGAIN) from error
 
 
-MEASURE_AGAIN = "Measure the model again (--fresh), or compare its file."
-
-
-def _spec(found: Mapping[str, object]) -> TensorSpec:
-    return TensorSpec(str(found["name"]), str(found["dtype"]), tuple(found["shape"]))  # type: ignore[arg-type]
-
-
-def _target(found: Mapping[str, object] | None) -> Target | None:
-    if found is None:
-        return None
-    major, minor = found["glibc"]  # type: ignore[misc]
-    features = tuple(found["features"])  # type: ignore[arg-type]
-    return Target(str(found["triple"]), str(found["cpu"]), features, int(found["num_cores"]), (major, minor))  # type: ignore[call-overload]
+def _size_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -121,13 +121,13 @@ class Duel:
         asked = request["contestants"]
         draw = random.Random(request["seed"])
         numbers = list(range(len(asked)))
-        calls = {}
+        calls: dict[int, int] = {}
         before = evidence()
         for number in draw.sample(numbers, len(numbers)):
             ready = self.contestant(number, asked[number]).ask(asked[number]["job"])
             wanted = request["turn_seconds"] * 1e9 / max(1.0, ready["call_ns"])
             calls[number] = min(MOST_CALLS, max(1, round(wanted)))
-        rounds = []
+        rounds: list[list[dict[str, Any]]] = []
         end = time.perf_counter() + request["seconds"]
         while not rounds or time.perf_counter() < end:
             there = draw.sample(numbers, len(numbers))

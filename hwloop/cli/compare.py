@@ -16,6 +16,7 @@ from hwloop.errors import UsageError
 
 if TYPE_CHECKING:
     from hwloop.devices.fleet import Device
+    from hwloop.exporter.runtimes.base import Runtime
     from hwloop.records.comparison import Comparison, ComparisonProtocol
 
 
@@ -95,7 +96,7 @@ def _run(
     sizes = parse_shapes(shapes)
     chosen = _device(load_fleet(devices_file).select([device_name] if device_name else []))
     protocol = protocol_for(chosen, seconds, threads=threads, seed=seed, process_deadline_s=deadline_s)
-    runtimes = {"onnxruntime": OnnxRuntime(), "tvm": Tvm()}
+    runtimes: dict[str, Runtime] = {"onnxruntime": OnnxRuntime(), "tvm": Tvm()}
     with Store.open(store_path()) as store:
         contenders = find_contenders(words, sizes, names, runtimes, store, seed)
         with _bar(protocol) as progressed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hwloop.cli import units
 from hwloop.records.comparison import Comparison, Contender, Finding, Judgement
 
+MANY_TIMES = 2  # from here on, percent are hard to read
+
 
 def as_item(comparison: Comparison, most_slowdown: float, regression: bool) -> dict[str, object]:
     """Return the document that `hwloop compare --json` prints."""
@@ -41,9 +43,9 @@ def lines(comparison: Comparison, most_slowdown: float, regression: bool) -> lis
         + (", instructions compared." if match.emulated else "."),
     ]
     if judgement.ratio is not None and judgement.interval and judgement.floor is not None:
+        sure = "over the sets" if match.emulated else f"{judgement.confidence:.0%} interval"
         told.append(
-            f"B / A = {judgement.ratio:.4f}, {judgement.confidence:.0%} interval "
-            f"{judgement.interval[0]:.4f} to {judgement.interval[1]:.4f}; "
+            f"B / A = {judgement.ratio:.4f}, {sure} {judgement.interval[0]:.4f} to {judgement.interval[1]:.4f}; "
             f"noise floor (A beside itself) {_percent(judgement.floor)}."
         )
     told.append(_verdict(judgement))
@@ -58,6 +60,11 @@ def _verdict(judgement: Judgement) -> str:
     if judgement.finding is Finding.NONE or judgement.ratio is None or judgement.interval is None:
         beyond = "" if judgement.floor is None else f" at this floor ({_percent(_least_visible(judgement))})"
         return f"No difference shown{beyond}."
+    low, high = judgement.interval
+    if max(judgement.ratio, 1 / judgement.ratio) >= MANY_TIMES:
+        return (
+            f"B is {judgement.finding.value}: it takes {judgement.ratio:.3g} times as long ({low:.3g} to {high:.3g})."
+        )
     changes = sorted(abs(bound - 1) for bound in judgement.interval)
     return (
         f"B is {judgement.finding.value} by {_percent(abs(judgement.ratio - 1))} "

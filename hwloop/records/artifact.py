@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hwloop.digests import digest_json
 from hwloop.records.device import Target
@@ -22,6 +23,11 @@ class TensorSpec:
     def as_json(self) -> dict[str, object]:
         """Return the JSON form."""
         return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> TensorSpec:
+        """Return what `as_json` gave the JSON form of."""
+        return cls(found["name"], found["dtype"], tuple(found["shape"]))
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,34 @@ class Artifact:
     outputs: tuple[TensorSpec, ...]
     target: Target | None = None
     options: Mapping[str, object] | None = None
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any], folder: Path) -> Artifact:
+        """Return the artifact whose manifest this is, and whose files stand in a folder.
+
+        Raises:
+            KeyError, TypeError, ValueError: this is no manifest.
+        """
+        target = manifest["target"]
+        return cls(
+            runtime=manifest["runtime"],
+            runtime_version=manifest["runtime_version"],
+            model_digest=manifest["model_digest"],
+            files={name: folder / name for name in manifest["files"]},
+            digests=manifest["files"],
+            entry=manifest["entry"],
+            inputs=tuple(TensorSpec.from_json(spec) for spec in manifest["inputs"]),
+            outputs=tuple(TensorSpec.from_json(spec) for spec in manifest["outputs"]),
+            target=target
+            and Target(
+                target["triple"],
+                target["cpu"],
+                tuple(target["features"]),
+                target["num_cores"],
+                (target["glibc"][0], target["glibc"][1]),
+            ),
+            options=manifest["options"],
+        )
 
     @cached_property
     def manifest(self) -> dict[str, object]:
