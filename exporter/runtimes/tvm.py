@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hwloop.exporter.compile_cache import CompileCache
 from hwloop.exporter.model import Model
 from hwloop.exporter.toolchain import linkers_for
 from hwloop.records import Artifact, Failure, FailureKind, RuntimeNeeds, Target, WheelNeed
+from hwloop.scratch import scratch_folder
 
 ENTRY = "model.so"
 VERSION = "0.27.0.post1"
@@ -55,8 +55,8 @@ class Tvm:
         recipe = _recipe(model, target)
         found = self._cache.find(recipe)
         if found is None:
-            with tempfile.TemporaryDirectory(prefix="hwloop-tvm-") as folder:
-                built = Path(folder) / ENTRY
+            with scratch_folder("tvm") as folder:
+                built = folder / ENTRY
                 failure = self._compile(model, target, built, deadline)
                 if failure:
                     return failure

@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,18 +51,21 @@ def compile_job(job: Mapping[str, Any]) -> None:
         Unbuilt: neither works; it tells of the first attempt.
     """
     source = Path(job["model"])
-    with tempfile.TemporaryDirectory(prefix="hwloop-fold-") as folder:
+    try:
+        _compile(source, job)
+    except Unbuilt as problem:
+        if problem.kind is FailureKind.MEMORY:
+            raise
         try:
-            _compile(source, job)
-        except Unbuilt as problem:
-            if problem.kind is FailureKind.MEMORY:
-                raise
-            try:
-                folded = fold_constants(source, job["dims"], Path(folder))
-                _compile(folded, job)
-            except Exception as again:  # noqa: BLE001  onnxruntime's errors have no common base
-                print(f"with folded constants: {again}", file=sys.stderr)
-                raise problem from None
+            _compile(fold_constants(source, job["dims"], _workspace(job)), job)
+        except Exception as again:  # noqa: BLE001  onnxruntime's errors have no common base
+            print(f"with folded constants: {again}", file=sys.stderr)
+            raise problem from None
+
+
+def _workspace(job: Mapping[str, Any]) -> Path:
+    """Return the folder of the output, which its owner removes whatever becomes of this process."""
+    return Path(job["output"]).parent
 
 
 def unsupported_operators(model: Any) -> list[str]:
@@ -105,7 +107,8 @@ def _compile(source: Path, job: Mapping[str, Any]) -> None:
     del model
     with _told_as(FailureKind.BUILD, "TVM's compiler", said):
         built = tvm.compile(module, target=tvm.target.Target(_target(job)))
-        built.export_library(job["output"], fcompile=_linker(job["linkers"], tuple(job["glibc"])))
+        link = _linker(job["linkers"], tuple(job["glibc"]))
+        built.export_library(job["output"], fcompile=link, workspace_dir=str(_workspace(job)))
 
 
 @contextlib.contextmanager

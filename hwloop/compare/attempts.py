@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from hwloop.compare.contenders import AnyContender
 from hwloop.compare.run import ComparisonRun
 from hwloop.devices.fleet import Device
 from hwloop.devices.transports.factory import open_session
 from hwloop.records.comparison import Comparison, ComparisonProtocol
+from hwloop.scratch import scratch_folder
 from hwloop.store import Store
 from hwloop.store.comparisons import Comparisons
 
@@ -45,8 +44,8 @@ def compare(
         UsageError: a contender cannot be built, or fails on the device.
         InfrastructureError: the device failed.
     """
-    with tempfile.TemporaryDirectory(prefix="hwloop-inputs-") as folder:
-        run = ComparisonRun(contenders, device, protocol, Comparisons(store), Path(folder), say, progressed)
+    with scratch_folder("inputs") as folder:
+        run = ComparisonRun(contenders, device, protocol, Comparisons(store), folder, say, progressed)
         session = open_session(device, say)
         try:
             return run.measure(session)

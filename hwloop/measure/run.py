@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path
 
 from hwloop.errors import HwloopError, InfrastructureError
 from hwloop.measure.device import DeviceRun
 from hwloop.measure.job import MeasureJob, Observer, Outcome
 from hwloop.measure.quiet import Quiet
 from hwloop.records import Measurement
+from hwloop.scratch import scratch_folder
 from hwloop.store import Store
 
 WAIT_S = 1.0
@@ -27,8 +26,8 @@ def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
     """
     outcome = Outcome()
     quiet = Quiet()
-    with tempfile.TemporaryDirectory(prefix="hwloop-inputs-") as folder:
-        runs = [DeviceRun(device, job, store, observer, quiet, Path(folder)) for device in job.devices]
+    with scratch_folder("inputs") as folder:
+        runs = [DeviceRun(device, job, store, observer, quiet, folder) for device in job.devices]
         with ThreadPoolExecutor(max_workers=max(1, len(runs)), thread_name_prefix="device") as pool:
             futures = {pool.submit(run.run): run for run in runs}
             try:

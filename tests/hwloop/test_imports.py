@@ -16,7 +16,9 @@ SHARED = {
     "hwloop.digests",
     "hwloop.deadline",
     "hwloop.paths",
+    "hwloop.scratch",
     "hwloop.stats",
+    "hwloop.verdict",
     "hwloop.intervals",
     "hwloop.schedule",
 }
