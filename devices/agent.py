@@ -9,7 +9,7 @@ from typing import Any
 
 from hwloop.deadline import Deadline
 from hwloop.devices.transports.base import Process
-from hwloop.errors import DeviceDiskFull, RunnerError
+from hwloop.errors import DeviceDiskFull, DeviceUnsuited, RunnerError
 
 
 def exchange(device: str, process: Process, request: Mapping[str, object], deadline: Deadline) -> dict[str, Any]:
@@ -39,11 +39,14 @@ def read_reply(device: str, process: Process, deadline: Deadline) -> dict[str, A
     problem = reply.get("error")
     if problem and problem["kind"] == "disk full":
         raise DeviceDiskFull(device, problem["message"], remedy=NO_ROOM)
+    if problem and problem["kind"] == "unsuited":
+        raise DeviceUnsuited(device, problem["message"], remedy=PRIVATE)
     if problem:
         raise RunnerError(device, f"the runner refused the request: {problem['message']}")
     return reply
 
 
+PRIVATE = "Make it yours alone (chmod go-w), or set `cache_dir` in devices.yaml to a folder of yours."
 NO_ROOM = "Free some space there, or set `cache_dir` in devices.yaml to a roomier disk."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,25 @@ from hwloop.deadline import Deadline
 from hwloop.devices.agent import Agent, exchange, read_reply
 from hwloop.devices.folders import Blob, Folder
 from hwloop.devices.jobs import JobResult, parse_evidence, parse_reply
+from hwloop.devices.lease import Holder, Owner
 from hwloop.devices.runner_file import runner_file
 from hwloop.devices.transports.base import Process, Transport
-from hwloop.errors import DeviceDiskFull, DeviceTimeout, DeviceUnsuited, RunnerError
+from hwloop.errors import (
+    DeviceBusy,
+    DeviceDiskFull,
+    DeviceError,
+    DeviceRefused,
+    DeviceTimeout,
+    DeviceUnsuited,
+    RunnerError,
+)
 from hwloop.records import DeviceFacts, Evidence, Failure
 
 ANSWER_S = 60.0
 READY_S = 120.0
 GRACE_S = 15.0
+BEAT_S = 5.0
+WAIT_STEP_S = 5.0
 DISK_RESERVE_BYTES = 64 << 20
 
 # Prints the cache folder, the interpreter, and whether the runner is there: one round trip.
@@ -77,6 +88,9 @@ class DeviceSession:
         self._options = options
         self._zygotes: dict[tuple[str, str], Zygote] = {}
         self._pushing = threading.Lock()
+        self._lease = ""
+        self._closed = threading.Event()
+        self._in_use: set[str] = set()
         self.pushed_bytes = 0
 
     def open(self, deadline: Deadline) -> None:
@@ -130,6 +144,67 @@ class DeviceSession:
     def _command(self, *words: str) -> list[str]:
         return [self._python, "-I", "-S", self._runner, *words]
 
+    def lease(self, owner: Owner, deadline: Deadline, *, wait: bool, told: Callable[[Holder], None]) -> None:
+        """Take the device's lease, or wait for it; what dead sessions left half done there is removed.
+
+        `told` hears who holds it, as long as somebody does. The lease is given up with the session; when it is lost,
+        everything that the session runs on the device ends, and requests raise RunnerError.
+
+        Raises:
+            DeviceBusy: somebody else holds it, and it is not to be waited for, or not any longer.
+        """
+        token = secrets.token_hex(16)
+        while "holder" in (answer := self._ask("lease", owner=owner.as_json(), token=token)):
+            holder = Holder.from_json(answer["holder"])
+            told(holder)
+            if not wait or deadline.expired:
+                raise DeviceBusy(
+                    self.name,
+                    f"it is in use by {holder}",
+                    remedy=f"Wait for it (--wait), or take it away: hwloop devices release {self.name}",
+                )
+            self._ask("await", seconds=min(WAIT_STEP_S, deadline.remaining_s))
+        self._lease = f"{answer['identity']}-{token}"
+        threading.Thread(target=self._beat, daemon=True, name=f"beat-{self.name}").start()
+
+    def _beat(self) -> None:
+        """Say every few seconds that this host lives; what is wrong, the next request will tell."""
+        while not self._closed.wait(BEAT_S):
+            try:
+                self._ask("beat")
+            except DeviceError:
+                return
+
+    @property
+    def leased(self) -> bool:
+        """Whether this session has taken the device's lease."""
+        return bool(self._lease)
+
+    def holder(self) -> Holder | None:
+        """Return who holds the device's lease, if anybody does."""
+        card = self._ask("holder")["holder"]
+        return None if card is None else Holder.from_json(card)
+
+    def revoke(self) -> None:
+        """Take the lease away from whoever holds it; what they run on the device ends.
+
+        Raises:
+            DeviceRefused: another user of the device holds it.
+        """
+        answer = self._ask("revoke")
+        if "refused" in answer:
+            raise DeviceRefused(self.name, str(answer["refused"]), remedy="Ask them, or log in as root.")
+
+    def trim(self, limit_bytes: int) -> int:
+        """Make the device's cache as small as this, but for what this session uses; return the bytes freed.
+
+        Needs the lease.
+        """
+        return int(self._ask("trim", limit_bytes=limit_bytes, keep=sorted(self._in_use))["freed_bytes"])
+
+    def _ask(self, op: str, **fields: object) -> Any:
+        return self._agent.ask(op, Deadline.after(ANSWER_S), **fields)
+
     @property
     def counted(self) -> bool:
         """Whether this device counts instructions instead of taking times."""
@@ -151,6 +226,7 @@ class DeviceSession:
     def _push(self, folders: Sequence[Folder], blobs: list[Blob], deadline: Deadline) -> int:
         wanted = {blob.digest: blob for folder in folders for blob in folder.blobs}
         wanted |= {blob.digest: blob for blob in blobs}
+        self._in_use |= {*wanted, *(folder.digest for folder in folders)}
         found = self._agent.ask(
             "missing", deadline, blobs=sorted(wanted), folders=[folder.digest for folder in folders]
         )
@@ -189,7 +265,10 @@ class DeviceSession:
 
     def start_duel(self) -> Process:
         """Start the process that times contestants in turns; it ends with the session."""
-        return self._transport.start(self._command("duel", self._cache), Deadline.after(READY_S))
+        return self._transport.start(self._command("duel", self._cache, *self._lease_word()), Deadline.after(READY_S))
+
+    def _lease_word(self) -> tuple[str, ...]:
+        return (self._lease,) if self._lease else ()
 
     def zygote(self, runtime: str, folder: Folder) -> Zygote:
         """Return the zygote of a runtime whose folder was pushed; start it if there is none.
@@ -199,7 +278,7 @@ class DeviceSession:
         """
         key = (runtime, folder.digest)
         if key not in self._zygotes:
-            command = self._command("zygote", self._cache, runtime, folder.digest)
+            command = self._command("zygote", self._cache, runtime, folder.digest, *self._lease_word())
             if self.counted:
                 # Without -I, which would ignore PYTHONHASHSEED; the prefix empties the environment anyway.
                 command.remove("-I")
@@ -220,7 +299,8 @@ class DeviceSession:
             zygote.close()
 
     def close(self) -> None:
-        """End everything on the device and disconnect."""
+        """End everything on the device, give the lease up and disconnect."""
+        self._closed.set()
         self._zygotes.clear()
         self._transport.close()
 

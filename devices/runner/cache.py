@@ -8,11 +8,16 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .wire import Refused
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 DIGEST_LENGTH = 64
+MOST_MEMBERS = 50_000
+MOST_UNPACKED_BYTES = 8 << 30
 
 
 def is_digest(text: object) -> bool:
@@ -44,6 +49,9 @@ class Cache:
         self.root = root
         for name in ("", "blobs", "folders", "incoming"):
             os.makedirs(os.path.join(root, name), mode=0o700, exist_ok=True)
+        found = os.stat(root)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise Refused("the cache folder %s is another user's, or writable by others" % root)
 
     def blob(self, digest: str) -> str:
         """Return the path of a blob."""
@@ -59,6 +67,9 @@ class Cache:
 
     def missing(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say which of the named blobs and folders are not here."""
+        for path in [self.blob(one) for one in request["blobs"]] + [self.folder(one) for one in request["folders"]]:
+            if os.path.exists(path):
+                os.utime(path)  # it is in use again: `trim` takes others first
         return {
             "blobs": [digest for digest in request["blobs"] if not os.path.isfile(self.blob(digest))],
             "folders": [digest for digest in request["folders"] if not os.path.isdir(self.folder(digest))],
@@ -100,9 +111,49 @@ class Cache:
     def unpack(archive: str, folder: str) -> None:
         """Unpack a zip archive; refuse links and names that lead outside."""
         with zipfile.ZipFile(archive) as files:
-            for member in files.infolist():
+            members = files.infolist()
+            if len(members) > MOST_MEMBERS or sum(one.file_size for one in members) > MOST_UNPACKED_BYTES:
+                raise Refused("the archive would unpack to more than is allowed")
+            for member in members:
                 if stat.S_ISLNK(member.external_attr >> 16):
                     raise Refused("the archive holds a link: %r" % member.filename)
                 if not member.is_dir():
                     within(folder, member.filename)
                     files.extract(member, folder)
+
+    def sweep(self) -> None:
+        """Remove what dead sessions left half done; call it with the lease alone."""
+        for folder, marks in ((os.path.join(self.root, "incoming"), ("",)), (self.root, (".part.",))):
+            for entry in os.scandir(folder):
+                if any(mark in entry.name for mark in marks):
+                    remove(entry.path)
+
+    def trim(self, limit_bytes: int, keep: set[str]) -> int:
+        """Remove what was used longest ago until the rest is within the limit; return the bytes that got free."""
+        excess = sum(dict(inodes(self.root)).values()) - limit_bytes
+        freed = 0
+        for _ in range(2):  # a blob that folders share becomes free when the last of them went
+            entries = [entry for kind in ("folders", "blobs") for entry in os.scandir(os.path.join(self.root, kind))]
+            for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime):
+                shared = entry.is_file() and entry.stat().st_nlink > 1
+                if freed < excess and entry.name not in keep and not shared:
+                    freed += sum(size for _, size in inodes(entry.path, most_links=1))
+                    remove(entry.path)
+        return freed
+
+
+def inodes(path: str, most_links: int = 1 << 30) -> Iterator[tuple[int, int]]:
+    """Yield the number and the bytes of a file, or of every file below a folder, that has no more links than given."""
+    below = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+    for file in below if os.path.isdir(path) else [path]:
+        found = os.lstat(file)
+        if found.st_nlink <= most_links:
+            yield found.st_ino, found.st_size
+
+
+def remove(path: str) -> None:
+    """Remove a file or a folder."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        os.unlink(path)

@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from .evidence import evidence
+from .requests import checked
 from .wire import Lines, Refused, parse, reply
 
 MOST_CALLS = 1000  # in one turn
@@ -81,8 +82,9 @@ class Contestant:
 class Duel:
     """The contestants of one comparison; their zygotes stay from set to set, their processes do not."""
 
-    def __init__(self, zygote_command: list[str]) -> None:
+    def __init__(self, zygote_command: list[str], lease: list[str]) -> None:
         self.zygote_command = zygote_command
+        self.lease = lease
         self.contestants: dict[int, Contestant] = {}
 
     def serve(self) -> None:
@@ -99,9 +101,7 @@ class Duel:
     def answer(self, line: bytes) -> dict[str, Any]:
         """Return the answer to one request."""
         try:
-            request = parse(line)
-            if request["op"] != "set":
-                raise Refused("unknown request %r" % request["op"])
+            request = checked(parse(line))
             return {"ok": self.measure_set(request)}
         except Broken as error:
             self.dismiss()
@@ -139,7 +139,7 @@ class Duel:
         """Return a contestant; its zygote is started if there is none."""
         if number not in self.contestants:
             self.contestants[number] = Contestant(
-                number, self.zygote_command + [str(asked["runtime"]), str(asked["folder"])]
+                number, self.zygote_command + [asked["runtime"], asked["folder"]] + self.lease
             )
         return self.contestants[number]
 
@@ -149,6 +149,6 @@ class Duel:
         return {"contestant": number, "samples_ns": found["samples_ns"]}
 
 
-def serve_duel(root: str) -> None:
-    """Run comparisons out of a cache until standard input ends."""
-    Duel([sys.executable, "-I", "-S", sys.argv[0], "zygote", root]).serve()
+def serve_duel(root: str, *lease: str) -> None:
+    """Run comparisons out of a cache until standard input ends; with the lease end the zygotes, and so the set."""
+    Duel([sys.executable, "-I", "-S", sys.argv[0], "zygote", root], list(lease)).serve()

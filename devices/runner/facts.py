@@ -47,12 +47,18 @@ def glibc_version() -> list[int]:
     return [int(part) for part in version.split(".")[:2]] if name == "glibc" else [0, 0]
 
 
+def identity() -> str:
+    """Return what tells this board from another."""
+    model, part, _ = cpuinfo()
+    marks = [read_text("/etc/machine-id"), read_text("/sys/firmware/devicetree/base/serial-number")]
+    words = "|".join([platform.node(), model, part] + [mark or "" for mark in marks])
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
 def facts(cache: str) -> dict[str, Any]:
     """Return what a compiler and a package resolver must know of this device."""
     model, part, features = cpuinfo()
     usable = os.statvfs(cache)
-    marks = [read_text("/etc/machine-id"), read_text("/sys/firmware/devicetree/base/serial-number")]
-    identity = "|".join([platform.node(), model, part] + [mark or "" for mark in marks])
     return {
         "machine": platform.machine(),
         "kernel": platform.release(),
@@ -65,5 +71,5 @@ def facts(cache: str) -> dict[str, Any]:
         "memory_bytes": memory_bytes("MemTotal") or 0,
         "disk_free_bytes": usable.f_bavail * usable.f_frsize,
         "cache_dir": cache,
-        "identity": hashlib.sha256(identity.encode()).hexdigest()[:16],
+        "identity": identity(),
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cache import within
 from .job import pack, peak_rss_bytes
+from .requests import checked
 from .sampling import fastest_cpus, middle, timed, warm_up
 from .wire import parse, reply
 
@@ -30,7 +31,7 @@ def take_turns(runtime: Runtime, cache: Cache, job: dict[str, Any], lines: Lines
     warmup, steady = warm_up(runtime.call, job["warmup_seconds"])
     reply(host, {"ok": {"call_ns": middle(warmup[-LAST_CALLS:])}})
     for line in iter(lines.next, None):
-        turn = parse(line)
+        turn = checked(parse(line))
         if turn["op"] == "end":
             break
         runtime.call()  # its code and data were pushed out of the caches by the others

@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any
 
+LONGEST_LINE_BYTES = 64 << 20
+
 
 class Refused(Exception):
     """A request that the runner does not accept."""
@@ -20,8 +22,8 @@ class Lines:
         self.ended = False
 
     def fill(self) -> None:
-        """Read what is there; note the end."""
-        data = os.read(self.fd, 1 << 16)
+        """Read what is there; note the end. A line without end is one."""
+        data = os.read(self.fd, 1 << 16) if len(self.buffer) <= LONGEST_LINE_BYTES else b""
         if not data:
             self.ended = True
         self.buffer += data

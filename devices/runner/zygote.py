@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .cache import Cache
 from .failed import Failed
 from .job import work
+from .lease import join
+from .requests import checked
 from .runtimes import RUNTIMES
 from .turns import take_turns
 from .wire import Lines, Refused, parse, reply
@@ -40,7 +42,7 @@ def in_child(runtime: Runtime, cache: Cache, stderr_fd: int) -> NoReturn:
     os.dup2(stderr_fd, 2)
     os.dup2(stderr_fd, 1)
     try:
-        job = parse(line)
+        job = checked(parse(line))
         # SIGALRM ends even a process that hangs in native code.
         signal.setitimer(signal.ITIMER_REAL, job["deadline_s"])
         turns = job["op"] == "turns"
@@ -66,7 +68,7 @@ def failure(kind: str, message: str, stderr_fd: int) -> dict[str, Any]:
     return {"failure": {"kind": kind, "message": message, "detail": detail}}
 
 
-def in_fresh_process(task: Callable[[], object]) -> int | None:
+def in_fresh_process(task: Callable[[], object], lease_fd: int = -1) -> int | None:
     """Fork, run `task` in the child, and return its wait status; None (and no child) when the host went away.
 
     The parent touches nothing but a pipe: each child starts from the same memory, so that equal jobs execute
@@ -82,6 +84,8 @@ def in_fresh_process(task: Callable[[], object]) -> int | None:
     watch = select.poll()
     watch.register(alive_fd, 0)
     watch.register(0, select.POLLRDHUP)
+    if lease_fd >= 0:
+        watch.register(lease_fd, select.POLLRDHUP)
     ended = False
     while not ended:
         events = watch.poll()
@@ -105,12 +109,16 @@ def how_it_ended(status: int) -> tuple[str, str]:
     return "crashed", "the runtime was ended by %s%s" % (signal.Signals(number).name, hint)
 
 
-def serve_zygote(root: str, name: str, folder: str) -> None:
-    """Import a runtime, then run jobs in fresh processes until standard input ends."""
+def serve_zygote(root: str, name: str, folder: str, lease: str = "") -> None:
+    """Import a runtime, then run jobs in fresh processes until standard input, or the lease, ends."""
     cache = Cache(root)
+    member = join(lease) if lease else None
+    lease_fd = member.fileno() if member else -1
     runtime = RUNTIMES[name](cache.folder(folder))
     requests = select.poll()
     requests.register(0, select.POLLIN)
+    if member:
+        requests.register(lease_fd, select.POLLIN | select.POLLRDHUP)
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection would come at another moment in each child
@@ -119,10 +127,11 @@ def serve_zygote(root: str, name: str, folder: str) -> None:
             in_fresh_process(lambda: os._exit(0))
         reply(1, {"ok": {"protocol": PROTOCOL_VERSION}})
         while True:
-            requests.poll()
+            if any(fd == lease_fd for fd, _ in requests.poll()):
+                return
             stderr.truncate(0)
             stderr.seek(0)
-            status = in_fresh_process(lambda: in_child(runtime, cache, stderr.fileno()))
+            status = in_fresh_process(lambda: in_child(runtime, cache, stderr.fileno()), lease_fd)
             if status is None or (os.WIFEXITED(status) and os.WEXITSTATUS(status) == HOST_GONE):
                 return
             if status != 0:
