@@ -235,7 +235,7 @@ class DeviceSession:
         missing = [wanted[digest] for digest in found["blobs"] if digest in needed]
         sent_bytes = sum(blob.path.stat().st_size for blob in missing)
         if missing:
-            self._refuse_full_disk(sent_bytes, deadline)
+            self._make_room(sent_bytes, deadline)
             self._send(missing, deadline)
         for folder in new_folders:
             self._agent.ask(
@@ -253,6 +253,15 @@ class DeviceSession:
         for blob in blobs:
             self._transport.put(blob.path, f"{self._cache}/incoming/{blob.digest}.{nonce}", deadline)
         self._agent.ask("adopt", deadline, files={blob.digest: f"{blob.digest}.{nonce}" for blob in blobs})
+
+    def _make_room(self, needed_bytes: int, deadline: Deadline) -> None:
+        """Empty the cache, where that is ours to do, before a disk counts as full."""
+        try:
+            self._refuse_full_disk(needed_bytes, deadline)
+        except DeviceDiskFull:
+            if not self.leased or not self.trim(0):
+                raise
+            self._refuse_full_disk(needed_bytes, deadline)
 
     def _refuse_full_disk(self, needed_bytes: int, deadline: Deadline) -> None:
         free_bytes = int(self._agent.ask("facts", deadline)["disk_free_bytes"])

@@ -71,6 +71,12 @@ class Schedule(Generic[C]):
         self._cells[cell].ready = True
         self._resume(cell, runs)
 
+    def suspend(self) -> None:
+        """Say that nothing is ready and nothing runs any more; `ready` brings each open cell back."""
+        self._running.clear()
+        for state in self._cells.values():
+            state.ready = False
+
     def next(self) -> C | None:
         """Return the cell whose process is next; None when none is ready, or all are closed."""
         for fresh in (False, True):

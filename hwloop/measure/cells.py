@@ -68,6 +68,7 @@ class Cell:
             outputs_match=comparison.match if comparison else None,
             before=result.before,
             after=result.after,
+            during=result.during,
         )
         self.runs.append(run)
         return run

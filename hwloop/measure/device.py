@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from hwloop.artifacts import ArtifactArchive
 from hwloop.deadline import Deadline
+from hwloop.devices import quarantine
 from hwloop.devices.checks import general_problems, refuse_unsuited, target_problems
 from hwloop.devices.fleet import Device
 from hwloop.devices.folders import Blob
 from hwloop.devices.jobs import job_request
+from hwloop.devices.lease import Holder, Owner
 from hwloop.devices.provision import ProvisionedRuntime, provision
 from hwloop.devices.session import DeviceSession
 from hwloop.devices.transports.factory import open_session
 from hwloop.digests import digest_json
-from hwloop.errors import InfrastructureError
+from hwloop.errors import DeviceBusy, DeviceError, DeviceQuarantined, DeviceUnsuited, InfrastructureError
 from hwloop.exporter.device_target import target_for
 from hwloop.exporter.runtimes.base import Runtime
 from hwloop.measure.cells import Cell, CellKey, artifact_folder
+from hwloop.measure.gates import Gate
 from hwloop.measure.job import DeviceClock, MeasureJob, Observer
 from hwloop.measure.quiet import Quiet
+from hwloop.measure.recovery import Patience, may_pass, retrying
 from hwloop.measure.workload import Workload
-from hwloop.records import Artifact, Failure, FailureKind, Measurement, Subject, Target, Verdict
+from hwloop.records import Artifact, DeviceFacts, Evidence, Failure, FailureKind, Measurement, Subject, Target, Verdict
 from hwloop.schedule import Schedule
-from hwloop.stats import summarise, verdict_of
+from hwloop.stats import summarise
 from hwloop.store import Store
+from hwloop.verdict import holds_under, verdict_of
 
 FETCH_S = 1200.0
 BUILD_S = 600.0
 PUSH_S = 900.0
 READY_CHECK_S = 0.5
+EVIDENCE_S = 30.0
+LEASE_WAIT_S = 24 * 3600.0
+STRIKES = 3
 
 
 class DeviceRun:
@@ -62,11 +72,18 @@ class DeviceRun:
         self._schedule: Schedule[CellKey] = Schedule(self._protocol, emulated=self._emulated)
         self._cells: dict[CellKey, Cell] = {}
         self._changed = threading.Condition()
-        self._stopping = threading.Event()
-        self._told_to_stop = False
+        self._stopping = threading.Event()  # this session
+        self._told_to_stop = threading.Event()  # all of it
+        self._patience = Patience(job.patience_s)
+        self._running: CellKey | None = None
+        self._strikes: Counter[CellKey] = Counter()
         self._preparing_error: BaseException | None = None
         self._session: DeviceSession | None = None
+        self._archive = ArtifactArchive()
         self._target: Target
+        self._facts: DeviceFacts
+        self._identity = ""
+        self._gate: Gate | None = None
 
     def run(self) -> None:
         """Measure every cell; what is measured is in the store at once.
@@ -76,36 +93,97 @@ class DeviceRun:
             HwloopError: the store or this host did.
         """
         started = time.monotonic()
-        keys = [
-            CellKey(index, runtime.name)
-            for index in range(len(self._job.workloads))
-            for runtime in self._job.runtimes
-            if runtime.name in self.device.settings.runtimes
-        ]
-        for key in keys:
+        for key in self._keys:
             self._schedule.add(key, ready=False)
-        self._observer.planned(self.device.name, len(keys))
+        self._observer.planned(self.device.name, len(self._keys))
         try:
-            with self._timed_as("open_s"):
-                session = self._open()
-            preparing = threading.Thread(target=self._prepare_all, args=(session, keys), name="prepare", daemon=True)
-            preparing.start()
-            try:
-                self._time_all(session)
-            finally:
-                self._close_session()
-                preparing.join()
-        except InfrastructureError:
+            self._refuse_quarantined()
+            retrying(self._patience, self._told_to_stop, self._tell_of_retry)(self._attempt)
+            quarantine.lift(self._store.path, self.device.name)
+        except InfrastructureError as error:
             # What breaks because the host said stop is no fault of the device.
-            if not self._told_to_stop:
+            if not self._told_to_stop.is_set():
+                self._give_up(error)
                 raise
         finally:
             self._close_session()
             self.clock.wall_s = time.monotonic() - started
 
+    @property
+    def _keys(self) -> list[CellKey]:
+        return [
+            CellKey(index, runtime.name)
+            for index in range(len(self._job.workloads))
+            for runtime in self._job.runtimes
+            if runtime.name in self.device.settings.runtimes
+        ]
+
+    def _attempt(self) -> None:
+        """Measure what is open in one session; whatever was measured stays when it fails."""
+        with self._changed:
+            self._schedule.suspend()
+        self._stopping.clear()
+        self._preparing_error = None
+        if self._told_to_stop.is_set():
+            return
+        try:
+            with self._timed_as("open_s"):
+                session = self._open()
+            preparing = threading.Thread(target=self._prepare_all, args=(session,), name="prepare", daemon=True)
+            preparing.start()
+            try:
+                self._time_all(session)
+                if session.leased and not self._stopping.is_set():
+                    session.trim(self.device.settings.cache_limit_mb * 1_000_000)
+            finally:
+                self._close_session()
+                preparing.join()
+        except InfrastructureError as error:
+            if may_pass(error):
+                self._blame(error)
+            raise
+
+    def _blame(self, error: InfrastructureError) -> None:
+        """Give a candidate up that takes the device down each time it runs."""
+        key, self._running = self._running, None
+        if key is None or self._told_to_stop.is_set():
+            return
+        self._strikes[key] += 1
+        if self._strikes[key] < STRIKES:
+            return
+        cell, message = self._cells[key], f"the device was lost {STRIKES} times while it ran"
+        failure = Failure(FailureKind.CRASH, message, str(error))
+        reasons = (f"{failure.kind.value}: {message}",)
+        summary = summarise(cell.runs, self._emulated)
+        self._close(key)
+        self._note(self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, failure), reused=False)
+        self._patience.progress()
+
+    def _tell_of_retry(self, error: DeviceError, pause_s: float, failures: int) -> None:
+        words = str(error).splitlines()[0]
+        self._observer.say(f"{words}; trying again in {pause_s:.0f} s ({failures})")
+
+    def _refuse_quarantined(self) -> None:
+        record = None if self._job.despite_quarantine else quarantine.quarantined(self._store.path).get(self.device.name)
+        if record:
+            raise DeviceQuarantined(
+                self.device.name,
+                f"it is quarantined since {record.since}, after {record.failures} failures: {record.reason}",
+                remedy=f"hwloop devices check {self.device.name} lifts that when it is well; "
+                "--despite-quarantine tries it.",
+            )
+
+    def _give_up(self, error: InfrastructureError) -> None:
+        """Quarantine a device that had all its chances."""
+        if isinstance(error, DeviceError) and not isinstance(error, DeviceBusy | DeviceQuarantined):
+            reason = str(error).splitlines()[0].removeprefix(f"device {self.device.name}: ")
+            had_its_chance = self._patience.was_reached and self._patience.exhausted
+            if quarantine.note_failure(self._store.path, self.device.name, reason, at_once=had_its_chance):
+                self._observer.say(f"{self.device.name} is quarantined; `hwloop devices` shows why")
+
     def stop(self) -> None:
         """End what runs on the device, from any thread; `run` returns soon after."""
-        self._told_to_stop = True
+        self._told_to_stop.set()
         self._close_session()
 
     def _close_session(self) -> None:
@@ -120,20 +198,53 @@ class DeviceRun:
         # To start an emulator, or to build its root file system, is work for this host's processors.
         with self._quiet.noise() if self._emulated else nullcontext():
             self._session = open_session(self.device, self._observer.say)
-        facts, override = self._session.facts, self.device.settings.target
+        self._facts = self._session.facts
+        self._patience.reached()
+        self._refuse_stand_in(self._facts)
+        facts, override = self._facts, self.device.settings.target
         problems = [*general_problems(facts), *(target_problems(facts, override.record()) if override else ())]
         refuse_unsuited(self.device.name, problems)
         self._target = override.record() if override else target_for(facts)
+        self._lease(self._session)
         return self._session
+
+    def _refuse_stand_in(self, facts: DeviceFacts) -> None:
+        """Go on with the same board only: measurements of two are never mixed."""
+        identity, self._identity = self._identity, facts.identity
+        if identity not in ("", facts.identity):
+            raise DeviceUnsuited(
+                self.device.name,
+                "another board answers at its address now",
+                remedy="Start the command again to measure that one.",
+            )
+
+    def _lease(self, session: DeviceSession) -> None:
+        count = len(self._job.workloads)
+        owner = Owner.here(f"measuring {count} model{'s' if count != 1 else ''}")
+        told = False
+
+        def tell(holder: Holder) -> None:
+            nonlocal told
+            self._observer.progressed(self.device.name, f"waiting for {holder}", self._share())
+            if not told:
+                self._observer.say(f"{self.device.name}: waiting for {holder}; place {holder.place} in the queue")
+            told = True
+
+        session.lease(owner, Deadline.after(LEASE_WAIT_S), wait=self._job.wait, told=tell)
 
     # ── making cells ready ──
 
-    def _prepare_all(self, session: DeviceSession, keys: list[CellKey]) -> None:
+    def _prepare_all(self, session: DeviceSession) -> None:
         try:
             runtimes: dict[str, ProvisionedRuntime] = {}
-            for key in keys:
+            for key in self._keys:
                 if self._stopping.is_set():
                     return
+                if self._schedule.is_closed(key):
+                    continue
+                if key in self._cells:
+                    self._bring_back(session, self._cells[key])
+                    continue
                 runtime = next(one for one in self._job.runtimes if one.name == key.runtime)
                 if key.runtime not in runtimes:
                     runtimes[key.runtime] = self._provision(session, runtime)
@@ -143,6 +254,13 @@ class DeviceRun:
         finally:
             with self._changed:
                 self._changed.notify_all()
+
+    def _bring_back(self, session: DeviceSession, cell: Cell) -> None:
+        """Make a cell of a former session ready again; the device may have lost what was pushed."""
+        session.push([cell.runtime_folder, cell.folder], cell.blobs, Deadline.after(PUSH_S))
+        with self._changed:
+            self._schedule.ready(cell.key)
+            self._changed.notify_all()
 
     def _provision(self, session: DeviceSession, runtime: Runtime) -> ProvisionedRuntime:
         with self._timed_as("provision_s"):
@@ -172,7 +290,8 @@ class DeviceRun:
             return
         subject = self._subject(session, workload, key, provisioned, built, built.digest)
         known = None if self._job.fresh else self._store.finished(subject.key)
-        if known:
+        # Under other limits than those of its day it may have another verdict: then it is measured again.
+        if known and holds_under(known, self._store.runs(known.id), self.device.limits(self._facts)):
             self._note(known, reused=True)
             self._close(key)
             return
@@ -189,6 +308,7 @@ class DeviceRun:
     ) -> None:
         files = workload.inputs.write(self._inputs_folder)
         blobs = [Blob(path, workload.inputs.digests[name]) for name, path in files.items()]
+        self._archive.keep(artifact, files, workload.inputs.digest)
         folder = artifact_folder(artifact)
         session.push([folder], blobs, Deadline.after(PUSH_S))
         resumed = None if self._job.fresh else self._store.unfinished(subject.key)
@@ -264,10 +384,16 @@ class DeviceRun:
         if self._stopping.is_set():
             return
         zygote = session.zygote(cell.key.runtime, cell.runtime_folder)
-        with self._undisturbed(), self._timed_as("job_s"):
-            result = zygote.run(request)
+        with self._undisturbed():
+            self._await_calm(session)
+            self._running = cell.key
+            with self._timed_as("job_s"):
+                result = zygote.run(request)
         if self._stopping.is_set():
             return
+        self._running = None
+        self._strikes[cell.key] = 0
+        self._patience.progress()
         if isinstance(result, Failure):
             with self._changed:
                 self._schedule.tell(cell.key, result)
@@ -288,10 +414,31 @@ class DeviceRun:
         if closed:
             self._finish(cell)
 
+    def _await_calm(self, session: DeviceSession) -> None:
+        """Wait for a real device to be calm, as long as its limits say."""
+        if self._emulated:
+            return
+        if self._gate is None:
+            self._gate = Gate(
+                self.device.limits(self._facts),
+                lambda: self._evidence(),
+                lambda words: self._observer.say(f"{self.device.name}: {words}"),
+                self._stopping.wait,
+                threads=self._protocol.threads,
+            )
+        with self._timed_as("calm_s"):
+            self._gate.await_calm()
+
+    def _evidence(self) -> Evidence:
+        assert self._session
+        return self._session.evidence(Deadline.after(EVIDENCE_S))
+
     def _finish(self, cell: Cell) -> None:
         summary = summarise(cell.runs, self._emulated)
-        verdict, reasons = verdict_of(cell.runs, summary, self._protocol, self._emulated)
-        self._note(self._store.finish(cell.measurement_id, verdict, reasons, summary), reused=False)
+        limits = self.device.limits(self._facts)
+        verdict, reasons = verdict_of(cell.runs, summary, self._protocol, limits, emulated=self._emulated)
+        finished = self._store.finish(cell.measurement_id, verdict, reasons, summary, limits=limits)
+        self._note(finished, reused=False)
 
     # ── small things ──
 

@@ -17,7 +17,8 @@ from hwloop.records import Measurement, TimingProtocol
 class MeasureJob:
     """Every workload, on every device, with every runtime, by one protocol.
 
-    `fresh` measures again what the store already has. `deadline_s` bounds the whole run on each device.
+    `fresh` measures again what the store already has. `wait` waits for devices that others use. `patience_s` is how
+    long a device may fail without progress. `despite_quarantine` uses devices that failed too often, too.
     """
 
     workloads: Sequence[Workload]
@@ -25,7 +26,9 @@ class MeasureJob:
     runtimes: Sequence[Runtime]
     protocol: TimingProtocol
     fresh: bool = False
-    deadline_s: float = 24 * 3600.0
+    wait: bool = True
+    patience_s: float = 900.0
+    despite_quarantine: bool = False
 
 
 class Observer(Protocol):
@@ -75,6 +78,7 @@ class DeviceClock:
     timed_s: float = 0.0
     warmup_s: float = 0.0
     job_s: float = 0.0
+    calm_s: float = 0.0
     idle_s: float = 0.0
     wall_s: float = 0.0
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hwloop.devices.fleet import Device, LocalDevice, TargetSettings
+from hwloop.devices.fleet import Device, LimitSettings, LocalDevice, TargetSettings
 from hwloop.devices.session import DeviceSession, SessionOptions
 from hwloop.devices.transports.fake import FakeTransport, Faults
 from hwloop.devices.transports.local import LocalTransport
@@ -32,7 +32,8 @@ class Fleet:
 
     def add(self, name, faults=None):
         self.faults[name] = faults
-        return Device(name, LocalDevice(transport="local"))
+        # This machine has other work while tests run, and none of these figures are used.
+        return Device(name, LocalDevice(transport="local", limits=LimitSettings(settle_s=0)))
 
     def open_session(self, wanted, say, deadline=None):
         faults = self.faults[wanted.name]
@@ -63,6 +64,7 @@ def store(tmp_path):
 
 def job(folder, devices, protocol=QUICK, **more):
     paths = [perceptron(folder / "mlp.onnx"), conv_net(folder / "conv.onnx")]
+    more = {"patience_s": 1.0, **more}
     return MeasureJob(load_workloads(paths, {}, {}, 0), devices, [OnnxRuntime()], protocol, **more)
 
 
@@ -87,24 +89,24 @@ def test_a_device_that_is_lost_at_any_moment_is_told_of_and_the_other_goes_on(fl
         assert isinstance(error, DeviceError) and error.device == "weak"
 
 
-def test_a_device_lost_while_it_times_is_told_of_and_its_runs_are_kept(fleet, store, tmp_path, monkeypatch):
-    """The connection goes with the second process."""
+def test_a_device_lost_while_it_times_is_reached_again_and_goes_on(fleet, store, tmp_path, monkeypatch):
+    """The connection goes with each of the first three processes."""
     weak = fleet.add("weak", Faults(lost_after=10**9))
     add_run, kept = Store.add_run, []
 
     def add_and_cut(self, measurement_id, run):
         add_run(self, measurement_id, run)
         kept.append(measurement_id)
-        fleet.transports["weak"].close()
+        if len(kept) <= 3:
+            fleet.transports["weak"].close()
 
     monkeypatch.setattr(Store, "add_run", add_and_cut)
-    outcome = measure(job(tmp_path, [weak]), store, Silent())
-    assert len(outcome.device_errors) == 1
-    assert outcome.measurements == []
-    monkeypatch.setattr(Store, "add_run", add_run)
-    again = measure(job(tmp_path, [fleet.add("weak")]), store, Silent())
-    assert {one.id for one in again.measurements} >= set(kept)
-    assert all(len(store.get(one.id).runs) >= QUICK.processes for one in again.measurements)
+    outcome = measure(job(tmp_path, [weak], patience_s=60.0), store, Silent())
+    assert outcome.device_errors == []
+    assert {one.id for one in outcome.measurements} == set(kept)
+    for one in outcome.measurements:
+        indexes = [run.index for run in store.get(one.id).runs]
+        assert indexes == list(range(len(indexes))) and len(indexes) >= QUICK.processes
 
 
 def test_a_device_that_cannot_be_opened_costs_itself_alone(fleet, store, tmp_path):
