@@ -105,9 +105,23 @@ class Schedule(Generic[C]):
         self._running.discard(cell)
         self._cells[cell].closed = True
 
+    def remove(self, cell: C) -> None:
+        """Forget a cell; it can be added again."""
+        self._running.discard(cell)
+        del self._cells[cell]
+
     def is_closed(self, cell: C) -> bool:
         """Whether a cell needs no more processes."""
         return self._cells[cell].closed
+
+    def knows(self, cell: C) -> bool:
+        """Whether a cell was added."""
+        return cell in self._cells
+
+    @property
+    def open_cells(self) -> list[C]:
+        """Return the cells that are not closed."""
+        return [cell for cell, state in self._cells.items() if not state.closed]
 
     @property
     def done(self) -> bool:
@@ -143,7 +157,9 @@ class Schedule(Generic[C]):
         state.closed = state.closed or self._complete(state)
 
     def _runnable(self, cell: C) -> bool:
-        state = self._cells[cell]
+        state = self._cells.get(cell)
+        if state is None:
+            return False
         return state.ready and not state.closed and cell not in self._running
 
     def _share(self, state: _State) -> float:

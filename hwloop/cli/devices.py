@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.cli import devices_upkeep
 from hwloop.cli.output import DEVICE_FAILED, print_json, say
 from hwloop.errors import HostKeyError, HwloopError, UsageError
 
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hwloop.devices.fleet import Device
+    from hwloop.devices.lease import Holder
     from hwloop.devices.transports.ssh_trust import ShownKey
     from hwloop.records import DeviceFacts, Evidence
 
 app = typer.Typer(
-    help="Show the fleet, check it, and pin host keys.",
-    no_args_is_help=True,
+    help="Show the fleet, check it, pin host keys, free devices and their disks. Alone: `list`.",
     rich_markup_mode=None,
 )
 
@@ -35,15 +36,30 @@ EVIDENCE_S = 30.0
 AT_ONCE = 16
 
 
+@app.callback(invoke_without_command=True)
+def _alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_devices()
+
+
 @app.command("list", epilog="Example: hwloop devices list --json")
 def list_devices(names: Names = None, devices: FleetFile = None, as_json: AsJson = False) -> None:
-    """Show the devices of the fleet; none is connected to."""
+    """Show the devices of the fleet, and which are quarantined; none is connected to."""
     from hwloop.devices.fleet import load_fleet
+    from hwloop.devices.quarantine import quarantined
+    from hwloop.paths import store_path
 
     fleet = load_fleet(devices)
     chosen = fleet.select(names or [])
+    ill = quarantined(store_path())
     if as_json:
-        print_json([{"name": device.name, **device.settings.model_dump(mode="json")} for device in chosen])
+        states = {name: asdict(record) for name, record in ill.items()}
+        print_json(
+            [
+                {"name": one.name, **one.settings.model_dump(mode="json"), "quarantine": states.get(one.name)}
+                for one in chosen
+            ]
+        )
         return
     from rich.table import Table
 
@@ -53,19 +69,29 @@ def list_devices(names: Names = None, devices: FleetFile = None, as_json: AsJson
         tags, runtimes = ", ".join(settings.tags), ", ".join(settings.runtimes)
         table.add_row(device.name, settings.transport, device.address, tags, runtimes)
     _console().print(table)
+    for name in [device.name for device in chosen if device.name in ill]:
+        typer.echo(f"{name} is quarantined since {ill[name].since}: {ill[name].reason}")
+        typer.echo(f"  It is left alone until it answers: hwloop devices check {name}")
     say(f"From {fleet.source}." if fleet.source else "There is no devices.yaml: the fleet is this machine alone.")
 
 
 @app.command(epilog="Example: hwloop devices check pi4")
 def check(names: Names = None, devices: FleetFile = None, as_json: AsJson = False) -> None:
     """Connect to each device and say whether hwloop can use it; exit code 3 if one cannot be."""
+    from hwloop.devices import quarantine
+    from hwloop.paths import store_path
+
     found = [_checked(answer) for answer in _ask_each(names, devices)]
+    for one in found:
+        if one.ok and quarantine.lift(store_path(), one.device):
+            say(f"{one.device}: its quarantine is lifted.")
     if as_json:
         print_json([asdict(one) for one in found])
     else:
         width = max(len(one.device) for one in found)
         for one in found:
-            typer.echo(f"{one.device:<{width}}  {'; '.join(one.problems) or 'OK'}")
+            used = f" (in use by {one.holder})" if one.holder else ""
+            typer.echo(f"{one.device:<{width}}  {'; '.join(one.problems) or 'OK'}{used}")
             if one.remedy:
                 typer.echo(f"{'':<{width}}  {one.remedy}")
     if not all(one.ok for one in found):
@@ -166,6 +192,7 @@ class _Answer:
     facts: DeviceFacts | None = None
     evidence: Evidence | None = None
     error: HwloopError | None = None
+    holder: Holder | None = None
 
 
 def _ask_each(names: list[str] | None, file: Path | None) -> list[_Answer]:
@@ -187,7 +214,8 @@ def _ask(device: Device) -> _Answer:
     try:
         session = open_session(device, say)
         try:
-            return _Answer(device, session.facts, session.evidence(Deadline.after(EVIDENCE_S)))
+            evidence = session.evidence(Deadline.after(EVIDENCE_S))
+            return _Answer(device, session.facts, evidence, holder=session.holder())
         finally:
             session.close()
     except HwloopError as error:
@@ -200,6 +228,7 @@ class _Check:
     ok: bool
     problems: list[str]
     remedy: str
+    holder: str = ""
 
 
 def _checked(answer: _Answer) -> _Check:
@@ -213,7 +242,7 @@ def _checked(answer: _Answer) -> _Check:
     problems = [*general_problems(answer.facts)]
     problems += target_problems(answer.facts, target.record()) if target else []
     remedy = f"`hwloop devices facts {name}` shows what it has." if problems else ""
-    return _Check(name, not problems, problems, remedy)
+    return _Check(name, not problems, problems, remedy, str(answer.holder) if answer.holder else "")
 
 
 def _print_facts(answer: _Answer) -> None:
@@ -254,3 +283,7 @@ def _waiting(title: str) -> Iterator[None]:
         return
     with console.status(title):
         yield
+
+
+app.command(epilog="Example: hwloop devices release kitchen-pi")(devices_upkeep.release)
+app.command(epilog="Example: hwloop devices clean kitchen-pi --everything")(devices_upkeep.clean)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,14 @@ def measure(
     deadline: Annotated[float, typer.Option(min=1.0, help="Seconds after which a process is killed.")] = 120.0,
     seed: Annotated[int, typer.Option(min=0, help="Of made-up inputs and of the order.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the store has.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
+    patience: Annotated[float, typer.Option(min=0.0, help="Seconds that a device may fail without progress.")] = 900.0,
+    each: Annotated[
+        bool, typer.Option("--each", help="Measure everything on each of a tag's equal devices; else they share.")
+    ] = False,
+    despite_quarantine: Annotated[
+        bool, typer.Option("--despite-quarantine", help="Use devices that failed too often, too.")
+    ] = False,
     devices_file: Annotated[
         Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
     ] = None,
@@ -72,12 +81,24 @@ def measure(
         seed=seed,
         process_deadline_s=deadline,
     )
-    outcome = _run(models, device or [], runtime or [], shape or [], given or [], protocol, fresh, devices_file)
+    care = _Care(fresh, wait, patience, each, despite_quarantine)
+    outcome = _run(models, device or [], runtime or [], shape or [], given or [], protocol, care, devices_file)
     if as_json:
         print_json([measurement.as_json() for measurement in outcome.measurements])
     elif outcome.measurements:
         _print_table(outcome)
     raise typer.Exit(_exit_code(outcome))
+
+
+@dataclass(frozen=True)
+class _Care:
+    """How a run deals with what was measured, and with devices that are busy, equal or failing."""
+
+    fresh: bool
+    wait: bool
+    patience_s: float
+    each: bool
+    despite_quarantine: bool
 
 
 def _run(
@@ -87,7 +108,7 @@ def _run(
     shapes: list[str],
     inputs: list[str],
     protocol: TimingProtocol,
-    fresh: bool,
+    care: _Care,
     devices_file: Path | None,
 ) -> Outcome:
     sizes = parse_shapes(shapes)
@@ -108,7 +129,19 @@ def _run(
     known = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
     wanted = runtime_names or _installed_runtimes()
     chosen = [known[name]() for name in RUNTIMES if name in wanted]
-    job = MeasureJob(workloads, devices, chosen, protocol, fresh)
+    named = {device.name for device in devices if device.name in device_names}
+    tagged = frozenset(device.name for device in devices if device_names) - named
+    job = MeasureJob(
+        workloads,
+        devices,
+        chosen,
+        protocol,
+        fresh=care.fresh,
+        wait=care.wait,
+        patience_s=care.patience_s,
+        despite_quarantine=care.despite_quarantine,
+        sharing=frozenset() if care.each else tagged,
+    )
     with Store.open(store_path()) as store, Progress() as progress:
         outcome = measure(job, store, progress)
     if outcome.interrupted:
@@ -133,7 +166,7 @@ def _print_table(outcome: Outcome) -> None:
 
 
 def _exit_code(outcome: Outcome) -> int:
-    from hwloop.stats import OUTPUTS_DIFFER
+    from hwloop.verdict import OUTPUTS_DIFFER
 
     if outcome.interrupted:
         return INTERRUPTED

@@ -143,8 +143,14 @@ def _console() -> Console:
 
 
 def _in_full(one: Measurement) -> dict[str, object]:
-    subject = asdict(one.subject)
-    return one.as_json() | {"subject": subject, "runs": [asdict(run) for run in one.runs]}
+    from hwloop.cli.process_table import process_findings
+
+    runs = [
+        asdict(run) | {"verdict": (Verdict.INVALID if found else Verdict.VALID).value, "reasons": list(found)}
+        for run, found in zip(one.runs, process_findings(one), strict=True)
+    ]
+    limits = asdict(one.limits) if one.limits else None
+    return one.as_json() | {"subject": asdict(one.subject), "limits": limits, "runs": runs}
 
 
 def _verdict(name: str) -> Verdict:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hwloop.cli import units
+from hwloop.cli.process_table import process_notes, process_table
 from hwloop.cli.table import STYLES, explanation
-from hwloop.records import Measurement, ProcessRun
+from hwloop.intervals import percentile
+from hwloop.records import Measurement, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,7 +41,9 @@ def print_measurement(console: Console, one: Measurement) -> None:
     console.print()
     console.print(_figures(one))
     if one.runs:
-        console.print(_processes(one.runs))
+        console.print(process_table(one))
+        for line in process_notes(one):
+            console.print(Text(line, STYLES[Verdict.INVALID]), soft_wrap=True)
     samples = [sample / 1e6 for run in one.runs for sample in run.samples_ns]
     if samples:
         console.print()
@@ -83,10 +88,7 @@ def _figures(one: Measurement) -> RenderableType:
     pairs: list[tuple[str, str]] = [("id", one.id), ("began", one.created_at)]
     if summary.median_ms is not None:
         pairs.append(("median", f"{units.median_and_half(summary.median_ms, summary.ci95_ms)} ms (95 %)"))
-        bound = summary.p90_upper_ms
-        at_most = f", at most {units.milliseconds(bound)} (95 %)" if bound is not None else ""
-        if summary.p90_ms is not None:
-            pairs.append(("p90", f"{units.milliseconds(summary.p90_ms)} ms{at_most}"))
+        pairs += [("p90", _percentile(one, 0.9)), ("p99", _percentile(one, 0.99))]
         pairs.append(("min", f"{units.milliseconds(summary.min_ms)} ms of {summary.samples} calls"))
     if summary.insns_per_call is not None:
         counted = f"{summary.insns_per_call:,.0f} a call, {summary.samples} calls counted"
@@ -103,6 +105,8 @@ def _figures(one: Measurement) -> RenderableType:
         ("board", subject.device_identity),
         ("protocol", json.dumps(dict(subject.protocol), sort_keys=True)),
     ]
+    if one.limits:
+        pairs.append(("limits", json.dumps(asdict(one.limits))))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -111,57 +115,17 @@ def _figures(one: Measurement) -> RenderableType:
     return grid
 
 
-def _processes(runs: Sequence[ProcessRun]) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    counted = any(run.instructions for run in runs)
-    for heading in (
-        "process", "calls", "instr/call" if counted else "median ms", "warm-up\ncalls", "steady", "load\nms",
-        "peak\nMB", "max\n|err|", "governor", "MHz", "°C", "throttled", "load\n1 min", "free\nmemory",
-    ):  # fmt: skip
-        table.add_column(heading, justify="right")
-    for run in runs:
-        before, after = run.before, run.after
-        table.add_row(
-            str(run.index),
-            str(len(run.samples_ns) or len(run.instructions)),
-            _middle(run),
-            str(len(run.warmup_ns)),
-            "yes" if run.steady else "no",
-            units.milliseconds(run.load_ms),
-            units.NONE if run.peak_rss_bytes is None else f"{run.peak_rss_bytes / 1e6:.0f}",
-            units.error(run.output_max_abs_err),
-            after.governor or units.NONE,
-            _change(_fastest(before.frequencies_mhz), _fastest(after.frequencies_mhz)),
-            _change(_digit(before.temperature_c), _digit(after.temperature_c)),
-            _change(_hex(before.throttled), _hex(after.throttled)),
-            _change(_digit(before.load_1min), _digit(after.load_1min)),
-            units.size(after.memory_available_bytes),
-        )
-    return table
-
-
-def _middle(run: ProcessRun) -> str:
-    values = sorted(run.samples_ns or run.instructions)
-    if not values:
-        return units.NONE
-    middle = values[len(values) // 2]
-    return units.milliseconds(middle / 1e6) if run.samples_ns else f"{middle:,}"
-
-
-def _change(before: str, after: str) -> str:
-    return after if before == after else f"{before}→{after}"
-
-
-def _digit(value: float | None) -> str:
-    return units.NONE if value is None else f"{value:.1f}"
-
-
-def _fastest(frequencies_mhz: Sequence[float]) -> str:
-    return f"{max(frequencies_mhz):.0f}" if frequencies_mhz else units.NONE
-
-
-def _hex(bits: int | None) -> str:
-    return units.NONE if bits is None else f"{bits:#x}"
+def _percentile(one: Measurement, share: float) -> str:
+    """Return a percentile with its bound, or why it is not claimed."""
+    value, bound = {
+        0.9: (one.summary.p90_ms, one.summary.p90_upper_ms),
+        0.99: (one.summary.p99_ms, one.summary.p99_upper_ms),
+    }[share]
+    if value is not None:
+        at_most = f", at most {units.milliseconds(bound)} (95 %)" if bound is not None else ""
+        return f"{units.milliseconds(value)} ms{at_most}"
+    found = percentile([run.samples_ns for run in one.runs], share)
+    calls = f"{one.summary.samples} calls"
+    if found.effective_samples < one.summary.samples:
+        calls += f", worth {found.effective_samples} independent ones,"
+    return f"not claimed: {calls} are too few, it needs {found.needed}"

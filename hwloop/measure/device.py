@@ -30,6 +30,7 @@ from hwloop.measure.gates import Gate
 from hwloop.measure.job import DeviceClock, MeasureJob, Observer
 from hwloop.measure.quiet import Quiet
 from hwloop.measure.recovery import Patience, may_pass, retrying
+from hwloop.measure.sharing import Sharing
 from hwloop.measure.workload import Workload
 from hwloop.records import Artifact, DeviceFacts, Evidence, Failure, FailureKind, Measurement, Subject, Target, Verdict
 from hwloop.schedule import Schedule
@@ -44,6 +45,7 @@ READY_CHECK_S = 0.5
 EVIDENCE_S = 30.0
 LEASE_WAIT_S = 24 * 3600.0
 STRIKES = 3
+AHEAD = 2
 
 
 class DeviceRun:
@@ -56,6 +58,7 @@ class DeviceRun:
         store: Store,
         observer: Observer,
         quiet: Quiet,
+        sharing: Sharing[CellKey],
         inputs_folder: Path,
     ) -> None:
         self.device = device
@@ -65,6 +68,10 @@ class DeviceRun:
         self._store = store
         self._observer = observer
         self._quiet = quiet
+        self._sharing = sharing
+        self._kind = ""
+        self._no_more = False  # cells to be taken
+        self._half_made: list[CellKey] = []  # when the last session was lost
         self._inputs_folder = inputs_folder
         threads = device.settings.threads or job.protocol.threads
         self._protocol = replace(job.protocol, threads=threads)
@@ -93,8 +100,6 @@ class DeviceRun:
             HwloopError: the store or this host did.
         """
         started = time.monotonic()
-        for key in self._keys:
-            self._schedule.add(key, ready=False)
         self._observer.planned(self.device.name, len(self._keys))
         try:
             self._refuse_quarantined()
@@ -107,6 +112,8 @@ class DeviceRun:
                 raise
         finally:
             self._close_session()
+            if self._kind:
+                self._sharing.leave(self._kind, self.device.name)
             self.clock.wall_s = time.monotonic() - started
 
     @property
@@ -122,8 +129,10 @@ class DeviceRun:
         """Measure what is open in one session; whatever was measured stays when it fails."""
         with self._changed:
             self._schedule.suspend()
+            self._half_made = [key for key in self._schedule.open_cells if key not in self._cells]
         self._stopping.clear()
         self._preparing_error = None
+        self._no_more = False
         if self._told_to_stop.is_set():
             return
         try:
@@ -141,6 +150,8 @@ class DeviceRun:
         except InfrastructureError as error:
             if may_pass(error):
                 self._blame(error)
+            if self._kind:
+                self._sharing.lose(self._kind, self.device.name)
             raise
 
     def _blame(self, error: InfrastructureError) -> None:
@@ -156,7 +167,8 @@ class DeviceRun:
         reasons = (f"{failure.kind.value}: {message}",)
         summary = summarise(cell.runs, self._emulated)
         self._close(key)
-        self._note(self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, failure), reused=False)
+        failed = self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, failure)
+        self._note(key, failed, reused=False)
         self._patience.progress()
 
     def _tell_of_retry(self, error: DeviceError, pause_s: float, failures: int) -> None:
@@ -164,8 +176,8 @@ class DeviceRun:
         self._observer.say(f"{words}; trying again in {pause_s:.0f} s ({failures})")
 
     def _refuse_quarantined(self) -> None:
-        record = None if self._job.despite_quarantine else quarantine.quarantined(self._store.path).get(self.device.name)
-        if record:
+        record = quarantine.quarantined(self._store.path).get(self.device.name)
+        if record and not self._job.despite_quarantine:
             raise DeviceQuarantined(
                 self.device.name,
                 f"it is quarantined since {record.since}, after {record.failures} failures: {record.reason}",
@@ -206,7 +218,17 @@ class DeviceRun:
         refuse_unsuited(self.device.name, problems)
         self._target = override.record() if override else target_for(facts)
         self._lease(self._session)
+        self._kind = self._kind or self._kind_of(facts)
+        self._sharing.join(self._kind, self.device.name, self._keys)
         return self._session
+
+    def _kind_of(self, facts: DeviceFacts) -> str:
+        """Return what equal devices have in common; a device that shares with nobody has its name in it."""
+        alone = "" if self.device.name in self._job.sharing else self.device.name
+        alike = replace(facts, identity="", disk_free_bytes=0, cache_dir="")
+        settings, limits = self.device.settings, self.device.limits(facts)
+        parts = [alone, asdict(alike), asdict(self._target), settings.runtimes, self._protocol.threads, asdict(limits)]
+        return digest_json(parts)
 
     def _refuse_stand_in(self, facts: DeviceFacts) -> None:
         """Go on with the same board only: measurements of two are never mixed."""
@@ -237,23 +259,42 @@ class DeviceRun:
     def _prepare_all(self, session: DeviceSession) -> None:
         try:
             runtimes: dict[str, ProvisionedRuntime] = {}
-            for key in self._keys:
-                if self._stopping.is_set():
-                    return
-                if self._schedule.is_closed(key):
-                    continue
-                if key in self._cells:
-                    self._bring_back(session, self._cells[key])
-                    continue
+            for cell in list(self._cells.values()):
+                if not self._schedule.is_closed(cell.key):
+                    self._bring_back(session, cell)
+            while (key := self._take()) is not None:
                 runtime = next(one for one in self._job.runtimes if one.name == key.runtime)
                 if key.runtime not in runtimes:
                     runtimes[key.runtime] = self._provision(session, runtime)
                 self._prepare(session, key, runtime, runtimes[key.runtime])
+            self._no_more = True
         except BaseException as error:  # noqa: BLE001  handed to the timing thread, which raises it
             self._preparing_error = error
         finally:
             with self._changed:
                 self._changed.notify_all()
+
+    def _take(self) -> CellKey | None:
+        """Return the next cell to make ready, when there is one; None when all are done or the session ends."""
+        if self._half_made:
+            return self._half_made.pop(0)
+        while not self._stopping.is_set() and not self._sharing.over(self._kind):
+            if not self._has_enough():
+                key = self._sharing.take(self._kind, self.device.name)
+                if key is not None:
+                    with self._changed:
+                        if not self._schedule.knows(key):
+                            self._schedule.add(key, ready=False)
+                    return key
+                if self.device.name not in self._job.sharing:
+                    return None
+            self._stopping.wait(READY_CHECK_S / 5)
+        return None
+
+    def _has_enough(self) -> bool:
+        """Whether a device that shares has cells at hand; the more it took, the less could others do."""
+        with self._changed:
+            return self.device.name in self._job.sharing and len(self._schedule.open_cells) >= AHEAD
 
     def _bring_back(self, session: DeviceSession, cell: Cell) -> None:
         """Make a cell of a former session ready again; the device may have lost what was pushed."""
@@ -279,20 +320,20 @@ class DeviceRun:
         unbuilt = self._subject(session, workload, key, provisioned, None, recipe)
         failed = None if self._job.fresh else self._store.finished(unbuilt.key)
         if failed and failed.failure and failed.failure.kind is FailureKind.UNSUPPORTED:
-            self._note(failed, reused=True)
+            self._note(key, failed, reused=True)
             self._close(key)
             return
         with self._quiet.noise() if runtime.compiles else nullcontext():
             built = runtime.build(workload.model, target, provisioned.version, Deadline.after(BUILD_S))
         if isinstance(built, Failure):
-            self._note(self._store.add_failure(unbuilt, built), reused=False)
+            self._note(key, self._store.add_failure(unbuilt, built), reused=False)
             self._close(key)
             return
         subject = self._subject(session, workload, key, provisioned, built, built.digest)
         known = None if self._job.fresh else self._store.finished(subject.key)
         # Under other limits than those of its day it may have another verdict: then it is measured again.
         if known and holds_under(known, self._store.runs(known.id), self.device.limits(self._facts)):
-            self._note(known, reused=True)
+            self._note(key, known, reused=True)
             self._close(key)
             return
         self._push(session, key, workload, built, subject, provisioned)
@@ -358,10 +399,14 @@ class DeviceRun:
     def _await_turn(self) -> CellKey | None:
         """Return the next cell, waiting for one to get ready; None when all are done or the run is stopping."""
         with self._timed_as("idle_s"), self._changed:
-            while not (self._stopping.is_set() or self._preparing_error or self._schedule.done):
+            while not (self._stopping.is_set() or self._preparing_error or (self._no_more and self._schedule.done)):
                 key = self._schedule.next()
-                if key is not None:
+                if key is not None and self._sharing.begin(self._kind, self.device.name, key):
                     return key
+                if key is not None:  # an equal device has it now
+                    self._schedule.remove(key)
+                    del self._cells[key]
+                    continue
                 self._changed.wait(READY_CHECK_S)
         return None
 
@@ -400,6 +445,7 @@ class DeviceRun:
             reasons = (f"{result.kind.value}: {result.message}",)
             summary = summarise(cell.runs, self._emulated)
             self._note(
+                cell.key,
                 self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, result),
                 reused=False,
             )
@@ -438,7 +484,7 @@ class DeviceRun:
         limits = self.device.limits(self._facts)
         verdict, reasons = verdict_of(cell.runs, summary, self._protocol, limits, emulated=self._emulated)
         finished = self._store.finish(cell.measurement_id, verdict, reasons, summary, limits=limits)
-        self._note(finished, reused=False)
+        self._note(cell.key, finished, reused=False)
 
     # ── small things ──
 
@@ -453,12 +499,15 @@ class DeviceRun:
             self._schedule.close(key)
             self._changed.notify_all()
 
-    def _note(self, measurement: Measurement, *, reused: bool) -> None:
+    def _note(self, key: CellKey, measurement: Measurement, *, reused: bool) -> None:
         self.finished.append(measurement)
+        self._sharing.finish(self._kind, key)
         self._observer.finished(measurement, reused)
         self._observer.progressed(self.device.name, "", self._share())
 
     def _share(self) -> float:
+        if self.device.name in self._job.sharing and self._kind:
+            return self._sharing.share_done(self._kind)
         with self._changed:
             return self._schedule.share_done
 

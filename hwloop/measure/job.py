@@ -18,7 +18,8 @@ class MeasureJob:
     """Every workload, on every device, with every runtime, by one protocol.
 
     `fresh` measures again what the store already has. `wait` waits for devices that others use. `patience_s` is how
-    long a device may fail without progress. `despite_quarantine` uses devices that failed too often, too.
+    long a device may fail without progress. `despite_quarantine` uses devices that failed too often, too. Devices whose
+    names are in `sharing` share the cells with those that equal them; the others measure everything.
     """
 
     workloads: Sequence[Workload]
@@ -29,6 +30,7 @@ class MeasureJob:
     wait: bool = True
     patience_s: float = 900.0
     despite_quarantine: bool = False
+    sharing: frozenset[str] = frozenset()
 
 
 class Observer(Protocol):

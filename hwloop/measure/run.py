@@ -5,9 +5,11 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from hwloop.errors import HwloopError, InfrastructureError
+from hwloop.measure.cells import CellKey
 from hwloop.measure.device import DeviceRun
 from hwloop.measure.job import MeasureJob, Observer, Outcome
 from hwloop.measure.quiet import Quiet
+from hwloop.measure.sharing import Sharing
 from hwloop.records import Measurement
 from hwloop.scratch import scratch_folder
 from hwloop.store import Store
@@ -26,8 +28,9 @@ def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
     """
     outcome = Outcome()
     quiet = Quiet()
+    sharing: Sharing[CellKey] = Sharing()
     with scratch_folder("inputs") as folder:
-        runs = [DeviceRun(device, job, store, observer, quiet, folder) for device in job.devices]
+        runs = [DeviceRun(device, job, store, observer, quiet, sharing, folder) for device in job.devices]
         with ThreadPoolExecutor(max_workers=max(1, len(runs)), thread_name_prefix="device") as pool:
             futures = {pool.submit(run.run): run for run in runs}
             try:

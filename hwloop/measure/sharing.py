@@ -1,0 +1,105 @@
+"""Cells that equal devices share: one of them measures each, and idle ones take over what others have not begun."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+C = TypeVar("C", bound=Hashable)
+
+
+@dataclass
+class _Group(Generic[C]):
+    """The cells of one kind of device: who has taken which, and which of those are begun or done."""
+
+    cells: list[C]
+    members: list[str] = field(default_factory=list)
+    owner: dict[C, str] = field(default_factory=dict)
+    begun: set[C] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    done: set[C] = field(default_factory=set)
+
+
+class Sharing(Generic[C]):
+    """Who measures what; threads of several devices use it at once.
+
+    A device joins with its kind, takes cells one by one, begins each before it runs, and says when it is done. A
+    device of a kind of its own gets all cells.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: dict[str, _Group[C]] = {}
+
+    def join(self, kind: str, device: str, cells: Iterable[C]) -> None:
+        """Add a device to the others of its kind, or bring it back; all of a kind have the same cells."""
+        with self._lock:
+            group = self._groups.setdefault(kind, _Group(list(cells)))
+            group.lost.discard(device)
+            if device not in group.members:
+                group.members.append(device)
+
+    def take(self, kind: str, device: str) -> C | None:
+        """Return a cell that nobody has, else one that a busy device has not begun, or that a lost one had; or None."""
+        with self._lock:
+            group = self._groups[kind]
+            free = [cell for cell in group.cells if cell not in group.owner]
+            waiting = [cell for cell in group.owner if self._stealable(group, cell, device)]
+            cell = free[0] if free else waiting[-1] if waiting else None
+            if cell is not None:
+                group.owner[cell] = device
+                group.begun.discard(cell)
+            return cell
+
+    def begin(self, kind: str, device: str, cell: C) -> bool:
+        """Return whether a cell is still this device's, and keep others from taking it."""
+        with self._lock:
+            group = self._groups[kind]
+            if group.owner.get(cell) != device:
+                return False
+            group.begun.add(cell)
+            return True
+
+    def lose(self, kind: str, device: str) -> None:
+        """Note that a device cannot be reached just now: others may take what it has."""
+        with self._lock:
+            self._groups[kind].lost.add(device)
+
+    def finish(self, kind: str, cell: C) -> None:
+        """Note that a cell is measured, or can never be."""
+        with self._lock:
+            self._groups[kind].done.add(cell)
+
+    def leave(self, kind: str, device: str) -> None:
+        """Take a device out; what it has not finished is anybody's."""
+        with self._lock:
+            group = self._groups[kind]
+            group.members.remove(device)
+            for cell in [cell for cell, owner in group.owner.items() if owner == device and cell not in group.done]:
+                del group.owner[cell]
+                group.begun.discard(cell)
+
+    def over(self, kind: str) -> bool:
+        """Whether all cells of a kind are done."""
+        with self._lock:
+            group = self._groups[kind]
+            return len(group.done) == len(group.cells)
+
+    def share_done(self, kind: str) -> float:
+        """Return how much of a kind's cells is done, from 0 to 1."""
+        with self._lock:
+            group = self._groups[kind]
+            return len(group.done) / len(group.cells) if group.cells else 1.0
+
+    @staticmethod
+    def _stealable(group: _Group[C], cell: C, device: str) -> bool:
+        owner = group.owner[cell]
+        if owner == device or cell in group.done:
+            return False
+        if owner in group.lost:
+            return True
+        # An idle owner is about to begin it: two idle devices would take it from each other for ever.
+        busy = any(group.owner[one] == owner and one not in group.done for one in group.begun)
+        return busy and cell not in group.begun
