@@ -20,14 +20,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hwloop.records import ProcessRun, Verdict
-from hwloop.stats import summarise, verdict_of
+from hwloop.records import Limits, ProcessRun, Verdict
+from hwloop.stats import summarise
 from hwloop.store import Filters, Store
 from hwloop.testing.records import QUICK, a_failure, a_run, a_subject
+from hwloop.verdict import verdict_of
 
 DEVICES = [f"board-{number:03d}" for number in range(100)]
 RUNTIMES = ["onnxruntime", "tvm"]
 REPEATS = 9
+LIMITS = Limits()
 
 
 def build(store: Store, measurements: int, samples: int) -> float:
@@ -36,7 +38,8 @@ def build(store: Store, measurements: int, samples: int) -> float:
     runs = [[_run(chance, index, samples) for index in range(3)] for _ in range(20)]
     summaries = [summarise(of_one, emulated=False) for of_one in runs]
     verdicts = [
-        verdict_of(of_one, summary, QUICK, emulated=False) for of_one, summary in zip(runs, summaries, strict=True)
+        verdict_of(of_one, summary, QUICK, LIMITS, emulated=False)
+        for of_one, summary in zip(runs, summaries, strict=True)
     ]
     start = time.perf_counter()
     for number in range(measurements):
@@ -73,7 +76,7 @@ def cases(store: Store) -> dict[str, Callable[[], object]]:
         "failed": lambda: store.query(replace(usual, verdicts=[Verdict.FAILED])),
         "invalid": lambda: store.query(replace(usual, verdicts=[Verdict.INVALID])),
         "since_an_hour": lambda: store.query(replace(usual, since=hour_ago)),
-        "one_by_prefix": lambda: store.get(newest.id[:12]),
+        "one_by_prefix": lambda: store.get(newest.id[:16]),
         "is_it_there": lambda: store.finished(newest.subject.key),
         "is_it_unfinished": lambda: store.unfinished(newest.subject.key),
     }

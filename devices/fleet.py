@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from hwloop.devices.emulator.boards import BOARDS
 from hwloop.errors import UsageError
 from hwloop.paths import config_dir
-from hwloop.records import Target
+from hwloop.records import DeviceFacts, Limits, Target, usual_limits
 
 FILE_NAME = "devices.yaml"
 FILE_VARIABLE = "HWLOOP_DEVICES"
@@ -28,6 +28,7 @@ JUMP = re.compile(
 )
 
 RuntimeName = Literal["onnxruntime", "tvm"]
+A_SHARE = "a share, 0 to 1"
 Word = Annotated[str, Field(pattern=NAME_PATTERN)]
 Feature = Annotated[str, Field(pattern=r"^[+-][A-Za-z0-9._-]+$")]
 
@@ -55,6 +56,22 @@ class TargetSettings(_Strict):
         return Target(self.triple, self.cpu, self.features, self.num_cores, (int(major), int(minor)))
 
 
+class LimitSettings(_Strict):
+    """What a device's usual limits are replaced by; `hwloop.records.Limits` says what each of them means."""
+
+    frequency_moved: float | None = Field(None, ge=0, le=1, description=A_SHARE)
+    temperature_moved_c: float | None = Field(None, ge=0, le=200, description="kelvins, up to 200")
+    hottest_c: float | None = Field(None, ge=0, le=200, description="a temperature in °C, up to 200")
+    foreign_load: float | None = Field(None, ge=0, le=1, description=A_SHARE)
+    waiting: float | None = Field(None, ge=0, le=1, description=A_SHARE)
+    settle_s: float | None = Field(None, ge=0, le=3600, description="seconds, up to 3600; 0 never waits")
+    settle_total_s: float | None = Field(None, ge=0, le=86400, description="seconds, up to 86400; 0 never waits")
+
+    def replace_in(self, usual: Limits) -> Limits:
+        """Return the usual limits with these in place of some."""
+        return replace(usual, **self.model_dump(exclude_none=True))
+
+
 class BaseSettings(_Strict):
     """What every device has. `threads` None: as many as the protocol says; `cache_dir` "": the usual one."""
 
@@ -68,17 +85,28 @@ class BaseSettings(_Strict):
     connect_timeout_s: float = Field(
         30.0, gt=0, le=600, allow_inf_nan=False, description="seconds, above 0 and up to 600"
     )
+    cache_limit_mb: int = Field(
+        4096, ge=256, le=1 << 20, description="megabytes that hwloop keeps on the device, 256 or more"
+    )
     target: TargetSettings | None = Field(None, description="a mapping of triple, cpu, features, num_cores and glibc")
 
 
-class LocalDevice(BaseSettings):
+class TimedSettings(BaseSettings):
+    """What a device has that takes times."""
+
+    limits: LimitSettings = Field(
+        LimitSettings(), description=f"a mapping of {', '.join(LimitSettings.model_fields)} to numbers"
+    )
+
+
+class LocalDevice(TimedSettings):
     """The machine that hwloop runs on; its Python is hwloop's own ("") unless `python` says otherwise."""
 
     transport: Literal["local"]
     python: str = Field("", pattern=r"^([^\s-]\S*)?$", description="a Python: a name or a path")
 
 
-class SshDevice(BaseSettings):
+class SshDevice(TimedSettings):
     """A device behind SSH; what is None comes from ~/.ssh/config or SSH's usual defaults."""
 
     transport: Literal["ssh"]
@@ -137,6 +165,11 @@ class Device:
         """Whether it shares this machine's processors."""
         settings = self.settings
         return not isinstance(settings, SshDevice) or settings.host in ("localhost", "127.0.0.1", "::1")
+
+    def limits(self, facts: DeviceFacts) -> Limits:
+        """Return the limits by which its runs are judged: those of its kind, but for what the file says."""
+        usual = usual_limits(facts)
+        return self.settings.limits.replace_in(usual) if isinstance(self.settings, TimedSettings) else usual
 
     @property
     def address(self) -> str:

@@ -15,6 +15,7 @@ from hwloop.devices.fleet import (
     BaseSettings,
     Device,
     EmulatedDevice,
+    LimitSettings,
     LocalDevice,
     Settings,
     SshDevice,
@@ -26,6 +27,8 @@ from hwloop.errors import ConfigError, Problem
 
 LARGEST_BYTES = 1 << 20
 MODELS: dict[str, type[BaseSettings]] = {"local": LocalDevice, "ssh": SshDevice, "emulated": EmulatedDevice}
+# Settings that are mappings themselves.
+WITHIN: dict[object, type[BaseModel]] = {"target": TargetSettings, "limits": LimitSettings}
 ADAPTER: TypeAdapter[Settings] = TypeAdapter(Annotated[Settings, Field(discriminator="transport")])
 SECRET = re.compile(r"pass(word|phrase|wd)?$|secret|token|private_key$", re.IGNORECASE)
 CREDENTIALS = re.compile(r":[^@\s,/]*@")
@@ -169,8 +172,8 @@ def _problem(name: object, entry: Mapping[Any, Any], found: ErrorDetails, docume
     path = (*device, *inside)
     model: type[BaseModel] = MODELS[str(entry["transport"])]
     field = inside[0]
-    if inside[0] == "target" and len(inside) > 1:
-        model, field = TargetSettings, inside[1]
+    if inside[0] in WITHIN and len(inside) > 1:
+        model, field = WITHIN[inside[0]], inside[1]
     value = "" if kind == "missing" else _shown(found["input"])
     if kind == "extra_forbidden":
         return Problem(dotted(path), document.line(path), value, "unknown key", _known(field, model))

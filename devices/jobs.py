@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwloop.errors import RunnerError
-from hwloop.records import Artifact, Evidence, Failure, FailureKind, ProcessBudget, TimingProtocol
+from hwloop.records import Artifact, Conditions, Evidence, Failure, FailureKind, ProcessBudget, TimingProtocol
+
+LARGEST = 2**63  # what the store holds
+WHOLE = ("throttled", "memory_available_bytes", "running", "processors", "involuntary_switches")
+LISTS = ("frequencies_mhz", "clocks_mhz", "temperatures_c")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class JobResult:
     outputs: tuple[RawOutput, ...] | None
     before: Evidence
     after: Evidence
+    during: Conditions
 
 
 def job_request(
@@ -99,11 +104,12 @@ def _parse_result(result: Mapping[str, Any]) -> JobResult:
         outputs=parse_outputs(result["outputs"]),
         before=parse_evidence(result["before"]),
         after=parse_evidence(result["after"]),
+        during=Conditions() if result["during"] is None else _conditions(result["during"]),
     )
 
 
 def _integers(values: Sequence[object]) -> tuple[int, ...]:
-    if not all(type(value) is int and value >= 0 for value in values):
+    if not all(type(value) is int and 0 <= value < LARGEST for value in values):
         raise ValueError("a time or count is no whole number")
     return tuple(values)  # type: ignore[arg-type]
 
@@ -119,5 +125,37 @@ def _output(output: Mapping[str, Any]) -> RawOutput:
 
 
 def parse_evidence(found: Mapping[str, Any]) -> Evidence:
-    """Return the runner's evidence as a record."""
-    return Evidence(**{**found, "frequencies_mhz": tuple(found["frequencies_mhz"])})
+    """Return the runner's evidence as a record.
+
+    Raises:
+        TypeError, ValueError: it is not of the agreed form.
+    """
+    return Evidence(**{name: _figure(name, value) for name, value in dict(found).items()})
+
+
+def _conditions(found: Mapping[str, Any]) -> Conditions:
+    conditions = Conditions(**{name: _figure(name, value) for name, value in dict(found).items()})
+    if not conditions.window_s or not conditions.cpus:
+        raise ValueError("it does not say what was timed")
+    return conditions
+
+
+def _figure(name: str, value: object) -> Any:
+    """Return a number, several as a tuple, a word, or None; whatever else the runner says is refused."""
+    if name == "cpus":
+        return _integers(value)  # type: ignore[arg-type]
+    if name in LISTS:
+        if not isinstance(value, list) or not all(map(_is_number, value)):
+            raise ValueError(f"{name} holds no numbers")
+        return tuple(map(float, value))
+    if name == "governor":
+        fits = isinstance(value, str)
+    else:
+        fits = _is_number(value) and (name not in WHOLE or type(value) is int)
+    if value is not None and not fits:
+        raise ValueError(f"{name} is not of its kind")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and -LARGEST < value < LARGEST  # type: ignore[operator]

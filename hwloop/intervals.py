@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LEAST_FOR_INTERVAL = 6  # below, even the extremes cover the median in less than 95 % of cases
 LEAST_PROCESSES = 3  # for an interval of the processes' medians
-LEAST_FOR_P90 = 64
 NORMAL_975 = 1.959964
 STUDENT_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
@@ -71,27 +70,52 @@ def _between_processes(groups: Sequence[Sequence[int]]) -> tuple[float, float]:
     return float(medians.mean()) - reach, float(medians.mean()) + reach
 
 
-def p90_with_bound(groups: Sequence[Sequence[int]]) -> tuple[float, float | None] | None:
-    """Return the 90th percentile and its one-sided 95 % upper bound.
+@dataclass(frozen=True)
+class Percentile:
+    """A percentile with its one-sided 95 % upper bound, in the unit of the samples; both None if not claimed.
 
-    None below 64 samples. The bound is None where the samples are worth too few for it: 29 uncorrelated ones
-    are needed (0.9 ** 29 < 0.05).
+    The samples are worth `effective_samples` independent ones, of which `needed` are enough for the claim.
+    """
+
+    effective_samples: int
+    needed: int
+    value: float | None = None
+    upper: float | None = None
+
+
+def percentile(groups: Sequence[Sequence[int]], share: float) -> Percentile:
+    """Return the percentile of samples grouped by process, as 0.9 for the 90th.
+
+    It is claimed where the samples are worth at least `least_samples(share)` independent ones.
     """
     import numpy as np
 
     samples, sizes = _pool(groups)
-    count = len(samples)
-    if count < LEAST_FOR_P90:
-        return None
+    count, needed = len(samples), least_samples(share)
+    if count < needed:
+        return Percentile(count, needed)
     ordered = np.sort(samples)
-    p90 = float(ordered[math.ceil(0.9 * count) - 1])
+    value = float(ordered[math.ceil(share * count - 1e-9) - 1])
     # Equal times may lie on either side of the percentile; the side that says less counts.
-    sides = (samples > p90, samples >= p90)
+    sides = (samples > value, samples >= value)
     effective = int(count / max(design_effect(side.astype(float), sizes) for side in sides))
-    rank = _upper_rank(effective, 0.9, 0.05)
-    if rank is None:
-        return p90, None
-    return p90, float(ordered[math.ceil(rank * count / effective) - 1])
+    rank = _upper_rank(effective, share, 0.05)
+    if effective < needed or rank is None:
+        return Percentile(effective, needed)
+    return Percentile(effective, needed, value, float(ordered[math.ceil(rank * count / effective) - 1]))
+
+
+def least_samples(share: float, confidence: float = 0.99) -> int:
+    """Return how many independent samples a percentile needs: 64 for the 90th, 662 for the 99th.
+
+    It is the least n of which, with that confidence, two or more lie above the percentile, so that it never hangs on
+    the one slowest call: n p^(n-1) - (n-1) p^n <= 1 - confidence. The same n makes the smallest and the largest
+    sample enclose a share p of all calls (S. S. Wilks, 1941).
+    """
+    count = 2
+    while count * share ** (count - 1) - (count - 1) * share**count > 1 - confidence:
+        count += 1
+    return count
 
 
 def design_effect(values: NDArray[np.float64], sizes: Sequence[int]) -> float:

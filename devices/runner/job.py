@@ -14,6 +14,7 @@ from .cache import within
 from .evidence import evidence
 from .facts import read_text
 from .sampling import count_instructions, fastest_cpus, sample, warm_up
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -33,7 +34,8 @@ def work(runtime: Runtime, cache: Cache, job: dict[str, Any]) -> dict[str, Any]:
     folder = cache.folder(job["artifact"])
     for spec in job["inputs"]:
         spec["path"] = cache.blob(spec["blob"])
-    os.sched_setaffinity(0, fastest_cpus(job["threads"]))
+    cpus = fastest_cpus(job["threads"])
+    os.sched_setaffinity(0, cpus)
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
     counted = bool(job["counted_calls"])
     before = {} if counted else evidence()  # its text varies in length, and so the heap would
@@ -42,10 +44,13 @@ def work(runtime: Runtime, cache: Cache, job: dict[str, Any]) -> dict[str, Any]:
     load_ms = (time.perf_counter() - load_start) * 1000
     result = {"started_at": started, "load_ms": load_ms}
     if counted:
-        result.update(count_instructions(runtime.call, job["counted_calls"]))
+        result.update(count_instructions(runtime.call, job["counted_calls"]), during=None)
     else:
         warmup, steady = warm_up(runtime.call, job["warmup_seconds"])
-        result.update(warmup_ns=warmup, steady=steady, samples_ns=sample(runtime.call, job), instructions=[])
+        watch = Watch(cpus)
+        watch.start()
+        result.update(warmup_ns=warmup, steady=steady, samples_ns=sample(runtime.call, job, watch.look))
+        result.update(during=watch.conditions(), instructions=[])
         result["peak_rss_bytes"] = peak_rss_bytes()
     result["after"] = evidence()
     result["before"] = before or result["after"]

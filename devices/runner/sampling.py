@@ -69,8 +69,8 @@ def narrow(samples: Sequence[int], relative_width: float) -> bool:
     return ordered[high] - ordered[low] < relative_width * middle(ordered)
 
 
-def sample(call: Callable[[], None], job: dict[str, Any]) -> list[int]:
-    """Time calls until the job's stop rule holds; return every time in order."""
+def sample(call: Callable[[], None], job: dict[str, Any], look: Callable[[], None]) -> list[int]:
+    """Time calls until the job's stop rule holds; return every time in order. `look` is called between calls."""
     samples: list[int] = []
     end = time.perf_counter() + job["seconds"]
     next_check = max(1, job["min_calls"])
@@ -79,6 +79,7 @@ def sample(call: Callable[[], None], job: dict[str, Any]) -> list[int]:
         if time.perf_counter() >= end:
             break
         if len(samples) >= next_check:
+            look()
             if narrow(samples, job["relative_width"]):
                 break
             next_check = math.ceil(len(samples) * 1.25)

@@ -2,8 +2,9 @@
 
 from hwloop.records.artifact import Artifact, RuntimeNeeds, TensorSpec, WheelNeed
 from hwloop.records.device import DeviceFacts, Target
+from hwloop.records.evidence import Conditions, Evidence
+from hwloop.records.limits import Limits, usual_limits
 from hwloop.records.measurement import (
-    Evidence,
     Failure,
     FailureKind,
     Measurement,
@@ -16,10 +17,12 @@ from hwloop.records.protocol import ProcessBudget, TimingProtocol
 
 __all__ = [
     "Artifact",
+    "Conditions",
     "DeviceFacts",
     "Evidence",
     "Failure",
     "FailureKind",
+    "Limits",
     "Measurement",
     "ProcessBudget",
     "ProcessRun",
@@ -31,4 +34,5 @@ __all__ = [
     "TimingProtocol",
     "Verdict",
     "WheelNeed",
+    "usual_limits",
 ]

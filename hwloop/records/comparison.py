@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from hwloop.digests import digest_json
-from hwloop.records.measurement import Evidence
+from hwloop.records.evidence import Evidence
 
 
 class Finding(StrEnum):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hwloop.digests import digest_json
+from hwloop.records.evidence import Conditions, Evidence
+from hwloop.records.limits import Limits
 
 
 class FailureKind(StrEnum):
@@ -41,23 +43,12 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """The state of the device just before or after a timing; None where it cannot be read."""
-
-    governor: str | None = None
-    frequencies_mhz: tuple[float, ...] = ()
-    temperature_c: float | None = None
-    throttled: int | None = None
-    load_1min: float | None = None
-    memory_available_bytes: int | None = None
-
-
-@dataclass(frozen=True)
 class ProcessRun:
     """What one fresh process measured, in order.
 
     `samples_ns` are the timed calls (empty on an emulated device), `warmup_ns` those before them.
-    `instructions` are counts of the counted calls, on emulated devices alone.
+    `instructions` are counts of the counted calls, on emulated devices alone. `before`, `during` and `after` are
+    what the device was like.
     """
 
     index: int
@@ -73,6 +64,7 @@ class ProcessRun:
     outputs_match: bool | None
     before: Evidence = field(default_factory=Evidence)
     after: Evidence = field(default_factory=Evidence)
+    during: Conditions = field(default_factory=Conditions)
 
 
 @dataclass(frozen=True)
@@ -120,11 +112,13 @@ class Summary:
     peak_rss_mb: float | None = None
     output_max_abs_err: float | None = None
     insns_per_call: float | None = None
+    p99_ms: float | None = None
+    p99_upper_ms: float | None = None
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A finished measurement as it stands in the store."""
+    """A finished measurement as it stands in the store; `limits` are those that its verdict was given by."""
 
     id: str
     created_at: str
@@ -134,6 +128,7 @@ class Measurement:
     summary: Summary
     failure: Failure | None = None
     runs: tuple[ProcessRun, ...] = ()
+    limits: Limits | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the item that `hwloop measure --json` prints; `runs` are left out."""
@@ -156,6 +151,8 @@ class Measurement:
             "ci95_ms": list(summary.ci95_ms) if summary.ci95_ms else None,
             "p90_ms": summary.p90_ms,
             "p90_upper_ms": summary.p90_upper_ms,
+            "p99_ms": summary.p99_ms,
+            "p99_upper_ms": summary.p99_upper_ms,
             "min_ms": summary.min_ms,
             "samples": summary.samples,
             "peak_rss_mb": summary.peak_rss_mb,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from hwloop.digests import digest_json
@@ -26,6 +27,11 @@ class TimingProtocol:
     counted_calls: int = 2
     seed: int = 0
     process_deadline_s: float = 120.0
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, object]) -> TimingProtocol:
+        """Return the protocol of a stored measurement; what only another version knows is left out."""
+        return cls(**{name: value for name, value in found.items() if name in cls.__dataclass_fields__})  # type: ignore[arg-type]
 
     @property
     def digest(self) -> str:

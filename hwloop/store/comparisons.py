@@ -17,7 +17,7 @@ from hwloop.records.comparison import (
     Match,
     Turn,
 )
-from hwloop.records.measurement import Evidence
+from hwloop.records.evidence import Evidence
 from hwloop.store.ids import created_at, new_id
 from hwloop.store.rows import pack, unpack
 from hwloop.store.store import Store, resumed_since

@@ -34,6 +34,8 @@ MEASUREMENT_COLUMNS = {
     "ci95_high_ms": "float64",
     "p90_ms": "float64",
     "p90_upper_ms": "float64",
+    "p99_ms": "float64",
+    "p99_upper_ms": "float64",
     "min_ms": "float64",
     "samples": "int64",
     "peak_rss_mb": "float64",

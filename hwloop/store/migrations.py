@@ -73,7 +73,18 @@ def first_tables(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, comparison_tables)
+def verdict_columns(db: sqlite3.Connection) -> None:
+    """What happened during the timed calls, the 99th percentile, and the limits that a verdict was given by."""
+    for statement in (
+        "ALTER TABLE run ADD COLUMN during TEXT CHECK (during IS NULL OR json_valid(during))",
+        "ALTER TABLE outcome ADD COLUMN p99_ms REAL",
+        "ALTER TABLE outcome ADD COLUMN p99_upper_ms REAL",
+        "ALTER TABLE outcome ADD COLUMN limits TEXT CHECK (limits IS NULL OR json_valid(limits))",
+    ):
+        db.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, comparison_tables, verdict_columns)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

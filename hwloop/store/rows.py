@@ -12,8 +12,20 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
-from hwloop.records import Evidence, Failure, FailureKind, Measurement, ProcessRun, Subject, Summary, Verdict
+from hwloop.records import (
+    Conditions,
+    Evidence,
+    Failure,
+    FailureKind,
+    Limits,
+    Measurement,
+    ProcessRun,
+    Subject,
+    Summary,
+    Verdict,
+)
 
 Row = dict[str, object]
 
@@ -44,6 +56,7 @@ def run_row(measurement_id: str, run: ProcessRun) -> Row:
         "outputs_match": None if run.outputs_match is None else int(run.outputs_match),
         "before": json.dumps(asdict(run.before)),
         "after": json.dumps(asdict(run.after)),
+        "during": json.dumps(asdict(run.during)),
         "samples_ns": pack(run.samples_ns),
         "warmup_ns": pack(run.warmup_ns),
         "instructions": pack(run.instructions),
@@ -57,6 +70,7 @@ def outcome_row(
     reasons: Iterable[str],
     summary: Summary,
     failure: Failure | None,
+    limits: Limits | None,
 ) -> Row:
     """Return the row of table `outcome`."""
     low, high = summary.ci95_ms or (None, None)
@@ -71,6 +85,8 @@ def outcome_row(
         "ci95_high_ms": high,
         "p90_ms": summary.p90_ms,
         "p90_upper_ms": summary.p90_upper_ms,
+        "p99_ms": summary.p99_ms,
+        "p99_upper_ms": summary.p99_upper_ms,
         "min_ms": summary.min_ms,
         "peak_rss_mb": summary.peak_rss_mb,
         "output_max_abs_err": _number(summary.output_max_abs_err),
@@ -78,6 +94,7 @@ def outcome_row(
         "failure_kind": failure.kind.value if failure else None,
         "failure_message": failure.message if failure else None,
         "failure_detail": failure.detail if failure else None,
+        "limits": json.dumps(asdict(limits)) if limits else None,
     }
 
 
@@ -110,6 +127,8 @@ def measurement_of(row: sqlite3.Row, runs: Iterable[ProcessRun] = ()) -> Measure
             ci95_ms=None if low is None else (low, high),
             p90_ms=row["p90_ms"],
             p90_upper_ms=row["p90_upper_ms"],
+            p99_ms=row["p99_ms"],
+            p99_upper_ms=row["p99_upper_ms"],
             min_ms=row["min_ms"],
             peak_rss_mb=row["peak_rss_mb"],
             output_max_abs_err=row["output_max_abs_err"],
@@ -117,6 +136,7 @@ def measurement_of(row: sqlite3.Row, runs: Iterable[ProcessRun] = ()) -> Measure
         ),
         failure=_failure(row),
         runs=tuple(runs),
+        limits=None if row["limits"] is None else Limits(**json.loads(row["limits"])),
     )
 
 
@@ -134,8 +154,9 @@ def run_of(row: sqlite3.Row) -> ProcessRun:
         outputs_digest=row["outputs_digest"],
         output_max_abs_err=row["output_max_abs_err"],
         outputs_match=None if row["outputs_match"] is None else bool(row["outputs_match"]),
-        before=_evidence(row["before"]),
-        after=_evidence(row["after"]),
+        before=Evidence(**_tuples(row["before"])),
+        after=Evidence(**_tuples(row["after"])),
+        during=Conditions() if row["during"] is None else Conditions(**_tuples(row["during"])),
     )
 
 
@@ -161,9 +182,9 @@ def _failure(row: sqlite3.Row) -> Failure | None:
     return Failure(FailureKind(row["failure_kind"]), row["failure_message"], row["failure_detail"])
 
 
-def _evidence(text: str) -> Evidence:
-    found = json.loads(text)
-    return Evidence(**{**found, "frequencies_mhz": tuple(found["frequencies_mhz"])})
+def _tuples(text: str) -> dict[str, Any]:
+    """Return a JSON object whose lists are tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
 
 
 def _number(value: float | None) -> float | None:

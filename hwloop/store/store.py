@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hwloop.errors import UsageError
-from hwloop.records import Failure, Measurement, ProcessRun, Subject, Summary, Verdict
+from hwloop.records import Failure, Limits, Measurement, ProcessRun, Subject, Summary, Verdict
 from hwloop.store import rows
 from hwloop.store.claims import Claims
 from hwloop.store.connection import clear_errors, connect
@@ -109,10 +109,15 @@ class Store:
         reasons: Sequence[str] = (),
         summary: Summary | None = None,
         failure: Failure | None = None,
+        limits: Limits | None = None,
     ) -> Measurement:
-        """Close a measurement and return it, without runs. A failure goes with the verdict FAILED alone."""
+        """Close a measurement and return it, without runs. A failure goes with the verdict FAILED alone.
+
+        `limits` are those that the verdict was given by.
+        """
         finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        row = rows.outcome_row(measurement_id, finished_at, verdict, reasons, summary or Summary(samples=0), failure)
+        figures = summary or Summary(samples=0)
+        row = rows.outcome_row(measurement_id, finished_at, verdict, reasons, figures, failure, limits)
         with self._write(measurement_id):
             self._insert("outcome", row)
         with self._lock:

@@ -7,13 +7,14 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from hwloop.digests import digest_json
-from hwloop.records import Evidence, Failure, FailureKind, ProcessRun, Subject, TimingProtocol
+from hwloop.records import Conditions, Evidence, Failure, FailureKind, ProcessRun, Subject, TimingProtocol
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 MS = 1_000_000  # nanoseconds
 
+CALM = Conditions((3,), 1.0, (1500.0, 1500.0, 1500.0), (50.5, 51.0, 52.0), 0, 0.004, 0.001, 3)
 QUICK = TimingProtocol(processes=2, seconds=0.1, min_calls=10, warmup_seconds=0.01)
 
 
@@ -56,6 +57,7 @@ def a_run(index: int = 0, samples_ms: Sequence[float] = (5.0,) * 30, **changes: 
         outputs_match=True,
         before=Evidence("performance", (1500.0, 1500.0), 48.5, 0, 0.1, 2 << 30),
         after=Evidence("performance", (1500.0, 1500.0), 52.0, 0, 0.9, 2 << 30),
+        during=CALM,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -111,6 +113,10 @@ def process_runs(index: int = 0) -> SearchStrategy[ProcessRun]:
         throttled=st.none() | st.integers(0, 2**20),
         load_1min=st.none() | finite,
         memory_available_bytes=st.none() | st.integers(0, 2**50),
+        running=st.none() | st.integers(0, 2**20),
+        processors=st.none() | st.integers(1, 2**10),
+        busy_s=st.none() | finite,
+        idle_s=st.none() | finite,
     )
     return st.builds(
         ProcessRun,
@@ -127,4 +133,23 @@ def process_runs(index: int = 0) -> SearchStrategy[ProcessRun]:
         outputs_match=st.none() | st.booleans(),
         before=evidence,
         after=evidence,
+        during=conditions(),
+    )
+
+
+def conditions() -> SearchStrategy[Conditions]:
+    """Return a hypothesis strategy of conditions, calm and not, as they may come from a runner."""
+    from hypothesis import strategies as st
+
+    shares = st.none() | st.floats(0, 2)
+    return st.just(Conditions()) | st.builds(
+        Conditions,
+        cpus=st.lists(st.integers(0, 63), min_size=1, max_size=4, unique=True).map(tuple),
+        window_s=st.floats(0.01, 100),
+        clocks_mhz=st.lists(st.floats(100, 6000), max_size=4).map(tuple),
+        temperatures_c=st.lists(st.floats(-20, 120), max_size=4).map(tuple),
+        throttled=st.none() | st.integers(0, 2**20),
+        foreign_s=shares,
+        waited_s=shares,
+        involuntary_switches=st.none() | st.integers(0, 1000),
     )

@@ -1,6 +1,7 @@
 """The fleet file: what is found, what is refused and how it is told."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from hwloop.devices.fleet import Device, EmulatedDevice, Fleet, LocalDevice, SshDevice, load_fleet
 from hwloop.errors import ConfigError, Problem, UsageError
+from hwloop.records import DeviceFacts, Limits, usual_limits
 
 SHIPPED = Path(__file__).parents[2] / "devices.yaml"
 
@@ -32,6 +34,10 @@ def problems_of(text: str | bytes) -> list[Problem]:
 def the_problem_of(text: str | bytes) -> Problem:
     (problem,) = problems_of(text)
     return problem
+
+
+def facts(machine: str = "aarch64", cpu_model: str = "") -> DeviceFacts:
+    return DeviceFacts(machine, "6.1", (2, 36), (3, 11, 2), cpu_model, "", (), 4, 4 << 30, 8 << 30, "/cache", "board")
 
 
 def names(fleet: Fleet) -> list[str]:
@@ -237,6 +243,42 @@ class TestMistakes:
             load_fleet(file)
         except ConfigError as error:
             assert error.problems
+
+
+class TestLimits:
+    def of(self, text: str) -> Device:
+        Path("devices.yaml").write_text(text)
+        return load_fleet().devices[0]
+
+    def test_are_those_of_the_kind_of_device(self):
+        device = self.of("devices: {a: {transport: ssh, host: x}}")
+        assert device.limits(facts(cpu_model="Raspberry Pi 4 Model B Rev 1.4")).hottest_c == 79.0
+        assert device.limits(facts(cpu_model="NVIDIA Jetson Orin Nano")) == Limits()
+        computer = device.limits(facts(machine="x86_64"))
+        assert computer.frequency_moved > Limits().frequency_moved
+        assert computer.settle_total_s < Limits().settle_total_s
+
+    def test_are_replaced_one_by_one(self):
+        device = self.of("devices: {a: {transport: local, limits: {foreign_load: 0.2, hottest_c: 70}}}")
+        usual = usual_limits(facts())
+        assert device.limits(facts()) == replace(usual, foreign_load=0.2, hottest_c=70.0)
+
+    @pytest.mark.parametrize(
+        ("entry", "line", "words"),
+        [
+            ("{transport: local,\n    limits: {\n      foreign_lod: 0.2}}", 4, "`foreign_load`"),
+            ("{transport: local,\n    limits: {\n      foreign_load: 20}}", 4, "a share, 0 to 1"),
+            ("{transport: local,\n    limits: {\n      hottest_c: 70 C}}", 4, "a temperature in °C"),
+            ("{transport: local,\n    limits: {\n      settle_s: .nan}}", 4, "seconds, up to 3600"),
+            ("{transport: local,\n    limits: 3}", 3, "a mapping of frequency_moved,"),
+            ("{transport: emulated, board: pi4,\n    limits: {hottest_c: 70}}", 3, "Known keys: "),
+        ],
+    )
+    def test_a_mistake_is_told_with_its_line(self, entry: str, line: int, words: str):
+        problem = the_problem_of(f"devices:\n  a: {entry}\n")
+        assert problem.line == line
+        assert problem.path.startswith("devices.a.limits")
+        assert words in problem.remedy
 
 
 class TestSelecting:

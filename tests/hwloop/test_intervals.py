@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwloop.intervals import design_effect, median_interval, p90_with_bound
+from hwloop.intervals import Percentile, design_effect, least_samples, median_interval, percentile
 
 TRUE_NS = 1_000_000
 
@@ -102,20 +102,49 @@ def test_the_design_effect_is_between_one_and_the_largest_process(groups):
     assert 1.0 <= design_effect(values, sizes) <= max(sizes) + 1e-9
 
 
-def test_the_bound_of_p90_covers_it_and_needs_enough_calls():
+@pytest.mark.parametrize(("share", "z", "calls"), [(0.9, 1.2815516, 100), (0.99, 2.3263479, 500)])
+def test_the_bound_of_a_percentile_covers_it(share, z, calls):
     chance = np.random.default_rng(5)
-    true_p90 = TRUE_NS * math.exp(0.1 * 1.2815516)
-    bounds = [p90_with_bound(processes(chance, 3, 40, 0.1))[1] for _ in range(400)]
-    assert np.mean([bound is None or bound >= true_p90 for bound in bounds]) >= 0.93
-    assert sum(bound is None for bound in bounds) < 40
+    true = TRUE_NS * math.exp(0.1 * z)
+    bounds = [percentile(processes(chance, 3, calls, 0.1), share).upper for _ in range(300)]
+    assert np.mean([bound is None or bound >= true for bound in bounds]) >= 0.93
+    assert sum(bound is None for bound in bounds) < 60
 
 
-def test_p90_is_claimed_from_64_calls_on():
-    assert p90_with_bound([range(63)]) is None
-    p90, bound = p90_with_bound([range(1, 101)])
-    assert (p90, bound) == (90, 96)
+def test_p90_needs_64_independent_calls_and_p99_needs_662():
+    assert (least_samples(0.9), least_samples(0.99)) == (64, 662)
+    assert least_samples(0.95, 0.95) == 93  # of Wilks's tables
 
 
-@pytest.mark.parametrize(("slow_calls", "p90"), [(21, 99), (15, 10)])
-def test_p90_has_no_bound_where_one_process_made_all_the_slow_calls(slow_calls, p90):
-    assert p90_with_bound([[10] * 90, [10] * 90, [99] * slow_calls]) == (p90, None)
+@pytest.mark.parametrize(("share", "least"), [(0.9, 64), (0.99, 662)])
+def test_with_99_percent_confidence_two_calls_of_so_many_are_above_the_percentile(share, least):
+    chance = np.random.default_rng(6)
+    above = (chance.random((20_000, least)) > share).sum(axis=1)
+    assert np.mean(above >= 2) == pytest.approx(0.99, abs=0.004)
+
+
+@pytest.mark.parametrize(("share", "least"), [(0.9, 64), (0.99, 662)])
+def test_a_percentile_is_claimed_from_so_many_calls_on(share, least):
+    assert percentile([range(least - 1)], share).value is None
+    assert percentile([range(least)], share).value is not None
+
+
+def test_a_percentile_is_the_nearest_rank():
+    assert percentile([range(1, 101)], 0.9) == Percentile(100, 64, 90, 96)
+    assert percentile([range(1, 1001)], 0.99).value == 990
+
+
+@pytest.mark.parametrize("slow_calls", [21, 15])
+def test_a_percentile_is_not_claimed_where_one_process_made_all_the_slow_calls(slow_calls):
+    found = percentile([[10] * 90, [10] * 90, [99] * slow_calls], 0.9)
+    assert (found.value, found.upper) == (None, None)
+    assert found.effective_samples < found.needed == 64
+
+
+@given(times, st.sampled_from([0.9, 0.99]))
+def test_a_percentile_lies_within_the_samples_and_below_its_bound(groups, share):
+    found = percentile(groups, share)
+    pooled = [sample for group in groups for sample in group]
+    assert found.effective_samples <= len(pooled)
+    if found.value is not None:
+        assert min(pooled) <= found.value <= found.upper <= max(pooled)

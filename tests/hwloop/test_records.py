@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from hwloop.records import Measurement, Summary, Verdict
+from hwloop.records import Conditions, Limits, Measurement, Summary, TimingProtocol, Verdict
 from hwloop.testing.records import a_failure, a_run, a_subject, subjects
 
 
@@ -44,7 +44,8 @@ def test_the_item_of_the_json_list_has_what_the_command_line_promises():
     item = one.as_json()
     promised = (
         "model, model_digest, device, runtime, threads, batch, verdict, failure, median_ms, ci95_ms, p90_ms, "
-        "min_ms, samples, peak_rss_mb, artifact_bytes, output_max_abs_err, insns_per_call, measurement_id"
+        "p90_upper_ms, p99_ms, p99_upper_ms, min_ms, "
+        "samples, peak_rss_mb, artifact_bytes, output_max_abs_err, insns_per_call, measurement_id"
     )
     assert set(promised.split(", ")) <= set(item)
     assert item["ci95_ms"] == [4.9, 5.1] and item["failure"] is None
@@ -59,3 +60,23 @@ def test_a_failure_is_an_item_too():
 def test_builders_take_changes():
     assert a_run(2, [1.5], steady=False).samples_ns == (1_500_000,)
     assert a_subject(model="a").key != a_subject(model="b").key
+
+
+def test_shares_are_of_the_time_of_all_timed_processors():
+    two = Conditions(cpus=(2, 3), window_s=2.0, foreign_s=1.0, waited_s=0.4)
+    assert (two.foreign_share, two.waited_share) == (0.25, 0.1)
+    assert (Conditions().foreign_share, Conditions(cpus=(1,), window_s=1.0).waited_share) == (None, None)
+
+
+def test_equal_limits_are_equal_and_another_figure_makes_others():
+    assert Limits() == Limits(foreign_load=0.05)
+    assert Limits() != Limits(foreign_load=0.06)
+
+
+def test_limits_do_not_make_another_measurement():
+    one = Measurement("01", "", a_subject(), Verdict.VALID, (), Summary(samples=90), limits=Limits())
+    assert replace(one, limits=Limits(foreign_load=0.5)).subject.key == one.subject.key
+
+
+def test_a_stored_protocol_of_another_version_is_read_as_far_as_it_is_known():
+    assert TimingProtocol.from_json({"seconds": 9.0, "unheard_of": 1}) == TimingProtocol(seconds=9.0)

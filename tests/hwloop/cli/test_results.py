@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from hwloop.cli.results import app
 from hwloop.errors import StoreError, UsageError
-from hwloop.records import TimingProtocol, Verdict
-from hwloop.stats import summarise, verdict_of
+from hwloop.records import Limits, TimingProtocol, Verdict
+from hwloop.stats import summarise
 from hwloop.store import Store
 from hwloop.testing.records import a_counted_run, a_failure, a_run, a_subject
+from hwloop.verdict import verdict_of
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def filled(path):
             ids[device] = store.begin(a_subject(device=device, emulated=emulated))
             for run in runs:
                 store.add_run(ids[device], run)
-            store.finish(ids[device], *verdict_of(runs, summary, TimingProtocol(), emulated), summary)
+            verdict = verdict_of(runs, summary, TimingProtocol(), Limits(), emulated=emulated)
+            store.finish(ids[device], *verdict, summary, limits=Limits())
         failed = store.add_failure(a_subject(model="silero-vad", runtime="tvm"), a_failure())
         ids["failed"] = failed.id
     return ids
@@ -62,7 +64,7 @@ def test_the_table_shows_every_measurement_and_explains_what_is_not_valid(filled
     assert len(re.findall("magika", text.split("INVALID magika")[0])) == 3
     assert "5.000 ±0.000" in text and "70.10 M" in text
     assert re.search(r"1 FAILED silero-vad on local with tvm: unsupported operator: TVM has no operator LSTM", text)
-    assert re.search(r"2 INVALID magika on pi4 with onnxruntime: times still moved", text)
+    assert re.search(r"2 INVALID magika on pi4 with onnxruntime: not steady: times still moved", text)
     assert filled["local"][:12] in text
 
 
@@ -128,10 +130,31 @@ def test_nothing_measured_is_an_empty_list_and_a_hint(path):
     assert listed() == []
 
 
+def test_each_process_is_shown_with_its_own_verdict(filled):
+    text = run("show", filled["pi4"]).stdout
+    assert len(re.findall(r"^ +[012] +INVALID", text, re.MULTILINE)) == 3
+    assert "process 1: not steady: times still moved after 0.5 s of warm-up" in text
+    assert "process 0" not in run("show", filled["local"]).stdout
+
+
+def test_each_process_has_its_verdict_in_json_too(filled):
+    found = json.loads(run("show", filled["pi4"], "--json").stdout)
+    assert {one["verdict"] for one in found["runs"]} == {"INVALID"}
+    assert found["runs"][0]["reasons"] == ["not steady: times still moved after 0.5 s of warm-up"]
+    assert found["runs"][0]["during"]["cpus"] == [3]
+    assert found["limits"]["foreign_load"] == 0.05
+
+
+def test_a_percentile_that_is_not_claimed_says_why(filled):
+    text = run("show", filled["local"]).stdout
+    assert re.search(r"p90 +5.000 ms, at most 5.000", text)
+    assert re.search(r"p99 +not claimed: 90 calls are too few, it needs 662", text)
+
+
 def test_one_is_shown_in_full(filled):
     text = run("show", filled["local"][:12]).stdout
     assert "VALID  magika on local with onnxruntime 1.23.2" in text
-    assert "performance" in text and "48.5→52.0" in text
+    assert "performance" in text and "50.5…52.0" in text
     assert re.search(r"5\.000 ms +█+ 90", text)
     assert filled["local"] in text
 

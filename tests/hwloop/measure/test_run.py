@@ -6,15 +6,15 @@ import time
 import pytest
 
 from hwloop.devices.fleet import Device, LimitSettings, LocalDevice, TargetSettings
-from hwloop.devices.session import DeviceSession, SessionOptions
+from hwloop.devices.session import DeviceSession, SessionOptions, Zygote
 from hwloop.devices.transports.fake import FakeTransport, Faults
 from hwloop.devices.transports.local import LocalTransport
-from hwloop.errors import DeviceError, DeviceUnreachable, StoreError
+from hwloop.errors import DeviceError, DeviceQuarantined, DeviceUnreachable, StoreError
 from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
 from hwloop.measure import MeasureJob, device, measure
 from hwloop.measure.job import Silent
 from hwloop.measure.workload import load_workloads
-from hwloop.records import TimingProtocol, Verdict
+from hwloop.records import FailureKind, TimingProtocol, Verdict
 from hwloop.store import Filters, Store
 from hwloop.testing.models import conv_net, perceptron
 
@@ -157,3 +157,45 @@ def test_every_measurement_of_right_outputs_says_so(fleet, store, tmp_path):
     for one in outcome.measurements:
         assert one.verdict is not Verdict.FAILED
         assert one.summary.output_max_abs_err < 1e-4
+
+
+def test_equal_devices_share_the_cells_and_take_over_from_one_that_is_lost(fleet, store, tmp_path):
+    """Both are this machine, so the lease lets one after the other work; the first is lost for good."""
+    paths = [perceptron(tmp_path / f"mlp{width}.onnx", [64, width, 32]) for width in (32, 64, 96, 128)]
+    devices = [fleet.add("lost", Faults(lost_after=12)), fleet.add("well")]
+    work = load_workloads(paths, {}, {}, 0)
+    shared = frozenset({"lost", "well"})
+    outcome = measure(
+        MeasureJob(work, devices, [OnnxRuntime()], QUICK, sharing=shared, patience_s=2.0), store, Silent()
+    )
+    assert [one.subject.model for one in outcome.measurements] == ["mlp32", "mlp64", "mlp96", "mlp128"]
+    assert [error.device for error in outcome.device_errors] == ["lost"]
+
+
+def test_a_device_that_keeps_failing_is_left_alone_until_it_is_well(fleet, store, tmp_path):
+    weak = fleet.add("weak", Faults(lost_after=12))
+    work = job(tmp_path, [weak])
+    assert type(measure(work, store, Silent()).device_errors[0]) is DeviceUnreachable
+    (error,) = measure(work, store, Silent()).device_errors
+    assert isinstance(error, DeviceQuarantined)
+    fleet.add("weak")
+    again = measure(job(tmp_path, [weak], despite_quarantine=True), store, Silent())
+    assert len(again.measurements) == 2
+    assert measure(work, store, Silent()).device_errors == []
+
+
+def test_a_candidate_that_takes_the_device_down_each_time_becomes_a_failure(fleet, store, tmp_path, monkeypatch):
+    """The runner is killed whenever the second model runs."""
+    run = Zygote.run
+
+    def run_or_die(self, request):
+        if request["outputs"][0]["shape"] == [1, 16, 1, 1]:
+            fleet.transports["weak"].close()
+        return run(self, request)
+
+    monkeypatch.setattr(Zygote, "run", run_or_die)
+    outcome = measure(job(tmp_path, [fleet.add("weak", Faults())], patience_s=60.0), store, Silent())
+    well, bad = outcome.measurements
+    assert well.failure is None
+    assert bad.failure.kind is FailureKind.CRASH and "lost 3 times" in bad.failure.message
+    assert outcome.device_errors == []

@@ -1,0 +1,74 @@
+"""Calls are timed one by one until the stop rule holds, and looked around between them."""
+
+import time
+
+import pytest
+
+from hwloop.devices.runner.sampling import middle, narrow, sample, warm_up
+
+JOB = {"seconds": 30.0, "min_calls": 10, "max_calls": 100, "relative_width": 0.0}
+
+
+class Call:
+    """A call that counts itself, and whether it was looked around while it ran."""
+
+    def __init__(self, seconds=0.0):
+        self.count = 0
+        self.looks = []
+        self.inside = False
+        self.seconds = seconds
+
+    def __call__(self):
+        self.inside = True
+        self.count += 1
+        time.sleep(self.seconds)
+        self.inside = False
+
+    def look(self):
+        assert not self.inside
+        self.looks.append(self.count)
+
+
+def test_every_call_up_to_the_most_is_timed():
+    call = Call()
+    samples = sample(call, JOB, call.look)
+    assert len(samples) == call.count == 100
+    assert all(time_ns > 0 for time_ns in samples)
+
+
+def test_it_looks_where_the_stop_rule_is_checked_and_ever_more_rarely():
+    call = Call()
+    sample(call, JOB, call.look)
+    assert call.looks == [10, 13, 17, 22, 28, 35, 44, 55, 69, 87]
+
+
+def test_it_ends_once_the_median_is_known_narrowly_enough():
+    call = Call(0.001)
+    samples = sample(call, {**JOB, "relative_width": 50.0}, call.look)
+    assert len(samples) == 10 and call.looks == [10]
+
+
+def test_no_seconds_allow_one_call():
+    call = Call()
+    assert len(sample(call, {**JOB, "seconds": 0.0}, call.look)) == 1
+    assert call.looks == []
+
+
+def test_it_warms_up_until_two_windows_agree():
+    times, steady = warm_up(Call(0.002), 60.0)
+    assert steady and len(times) >= 10
+
+
+def test_no_warm_up_still_makes_two_calls():
+    assert len(warm_up(Call(), 0.0)[0]) >= 2
+
+
+@pytest.mark.parametrize(("values", "expected"), [([3], 3), ([1, 9], 5), ([9, 1, 5], 5)])
+def test_the_middle_is_the_median(values, expected):
+    assert middle(values) == expected
+
+
+def test_narrow_needs_enough_samples():
+    assert not narrow([5, 5, 5], 0.5)
+    assert narrow([5] * 20, 0.01)
+    assert not narrow([5, 50] * 20, 0.5)
