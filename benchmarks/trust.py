@@ -39,7 +39,6 @@ from hwloop.store import Store
 from hwloop.testing.models import conv_net, perceptron
 
 Figures = dict[str, object]
-LOCAL = Device("local", LocalDevice(transport="local"))
 LAYERS, WIDTH, ROWS = 20, 256, 16
 SLOWER_LAYERS = 21  # 5 % more work
 SESSIONS, PLAIN_RUNS = 10, 100
@@ -68,11 +67,13 @@ def main() -> None:
 
 
 def compared(a: Path, b: Path, seconds: float, seed: int, store: Store) -> Comparison:
-    """Compare two files on this machine."""
+    """Compare two files on this machine, with a cache folder of the benchmark's own."""
+    cache = str(store.path.parent / "device")
+    local = Device("local", LocalDevice(transport="local", cache_dir=cache))
     words = [str(a), str(b)]
     runtimes = {"onnxruntime": OnnxRuntime()}
     contenders = find_contenders(words, {}, ["onnxruntime"] * 2, runtimes, store, seed)
-    return compare(contenders, LOCAL, protocol_for(LOCAL, seconds, seed=seed), store, lambda text: None)
+    return compare(contenders, local, protocol_for(local, seconds, seed=seed), store, lambda text: None)
 
 
 def repeated(
@@ -89,6 +90,8 @@ def repeated(
             start = time.monotonic()
             found.append(compared(a, b, seconds, seed + 1000 * index, store))
             walls.append(time.monotonic() - start)
+            judgement = found[-1].judgement
+            print(f"{title}: {judgement.finding.value}, {judgement.ratio}, {judgement.interval}", file=sys.stderr)
     return found, walls
 
 
