@@ -100,6 +100,10 @@ class Schedule(Generic[C]):
         state.take(outcome)
         state.closed = self._complete(state)
 
+    def retry(self, cell: C) -> None:
+        """Say that nothing came of a cell's process; it will be run again."""
+        self._running.discard(cell)
+
     def close(self, cell: C) -> None:
         """Give a cell up; it is not run again."""
         self._running.discard(cell)

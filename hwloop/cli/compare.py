@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +40,8 @@ def compare(
     ] = "0%",
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of the runtime.")] = 1,
     deadline: Annotated[float, typer.Option(min=1.0, help="Seconds after which a process is killed.")] = 120.0,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
+    patience: Annotated[float, typer.Option(min=0.0, help="Seconds that a device may fail without progress.")] = 900.0,
     seed: Annotated[int, typer.Option(min=0, help="Of made-up inputs and of the order of turns.")] = 0,
     devices_file: Annotated[
         Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
@@ -64,7 +67,9 @@ def compare(
 
     most_slowdown = _share(max_slowdown)
     names = _runtime_names(runtime or [])
-    comparison = _run([a, b], names, device, shape or [], seconds, threads, deadline, seed, devices_file)
+    comparison = _run(
+        [a, b], names, device, shape or [], seconds, threads, deadline, seed, wait, patience, devices_file
+    )
     regression = is_regression(comparison.judgement, most_slowdown)
     if as_json:
         print_json(as_item(comparison, most_slowdown, regression))
@@ -72,6 +77,14 @@ def compare(
         typer.echo("\n".join(lines(comparison, most_slowdown, regression)))
     wrong = any(reason.startswith("outputs differ") for reason in comparison.judgement.reasons)
     raise typer.Exit(BAD_RESULT if regression or wrong else 0)
+
+
+@dataclass(frozen=True)
+class _Care:
+    """How a device that is busy or failing is dealt with."""
+
+    wait: bool
+    patience_s: float
 
 
 def _run(
@@ -83,6 +96,7 @@ def _run(
     threads: int,
     deadline_s: float,
     seed: int,
+    care: _Care,
     devices_file: Path | None,
 ) -> Comparison:
     from hwloop.compare.attempts import compare, protocol_for
@@ -100,7 +114,9 @@ def _run(
     with Store.open(store_path()) as store:
         contenders = find_contenders(words, sizes, names, runtimes, store, seed)
         with _bar(protocol) as progressed:
-            return compare(contenders, chosen, protocol, store, say, progressed)
+            return compare(
+                contenders, chosen, protocol, store, say, progressed, wait=care.wait, patience_s=care.patience_s
+            )
 
 
 @contextmanager

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from hwloop.compare.contenders import AnyContender
 from hwloop.compare.run import ComparisonRun
+from hwloop.deadline import Deadline
 from hwloop.devices.fleet import Device
+from hwloop.devices.lease import Owner
 from hwloop.devices.transports.factory import open_session
+from hwloop.errors import DeviceError
+from hwloop.measure.recovery import Patience, retrying
+from hwloop.measure.waiting import told_once
 from hwloop.records.comparison import Comparison, ComparisonProtocol
 from hwloop.scratch import scratch_folder
 from hwloop.store import Store
 from hwloop.store.comparisons import Comparisons
 
+PATIENCE_S = 900.0
+LEASE_WAIT_S = 24 * 3600.0
 SECONDS_A_SET, LEAST_SETS, MOST_SETS, COUNTED_SETS = 2.0, 10, 30, 3
 
 
@@ -37,17 +45,40 @@ def compare(
     store: Store,
     say: Callable[[str], None],
     progressed: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    wait: bool = True,
+    patience_s: float = PATIENCE_S,
 ) -> Comparison:
     """Compare two contenders on a device; every set is in the store as soon as it was measured.
 
+    A device that others use is waited for, unless `wait` is false; one that fails is reached again for up to
+    `patience_s` without progress.
+
     Raises:
         UsageError: a contender cannot be built, or fails on the device.
+        DeviceBusy: others use the device.
         InfrastructureError: the device failed.
     """
+    patience = Patience(patience_s)
+
+    def noted(done: int, total: int) -> None:
+        patience.progress()
+        progressed(done, total)
+
+    def tell(error: DeviceError, pause_s: float, failures: int) -> None:
+        say(f"{str(error).splitlines()[0]}; trying again in {pause_s:.0f} s ({failures})")
+
     with scratch_folder("inputs") as folder:
-        run = ComparisonRun(contenders, device, protocol, Comparisons(store), folder, say, progressed)
-        session = open_session(device, say)
-        try:
-            return run.measure(session)
-        finally:
-            session.close()
+        run = ComparisonRun(contenders, device, protocol, Comparisons(store), folder, say, noted)
+
+        def attempt() -> Comparison:
+            session = open_session(device, say)
+            try:
+                patience.reached()
+                deadline = Deadline.after(LEASE_WAIT_S)
+                session.lease(Owner.here("comparing"), deadline, wait=wait, told=told_once(device.name, say))
+                return run.measure(session)
+            finally:
+                session.close()
+
+        return retrying(patience, threading.Event(), tell)(attempt)

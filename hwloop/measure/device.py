@@ -31,6 +31,7 @@ from hwloop.measure.job import DeviceClock, MeasureJob, Observer
 from hwloop.measure.quiet import Quiet
 from hwloop.measure.recovery import Patience, may_pass, retrying
 from hwloop.measure.sharing import Sharing
+from hwloop.measure.waiting import told_once
 from hwloop.measure.workload import Workload
 from hwloop.records import Artifact, DeviceFacts, Evidence, Failure, FailureKind, Measurement, Subject, Target, Verdict
 from hwloop.schedule import Schedule
@@ -243,14 +244,11 @@ class DeviceRun:
     def _lease(self, session: DeviceSession) -> None:
         count = len(self._job.workloads)
         owner = Owner.here(f"measuring {count} model{'s' if count != 1 else ''}")
-        told = False
+        say = told_once(self.device.name, self._observer.say)
 
         def tell(holder: Holder) -> None:
-            nonlocal told
             self._observer.progressed(self.device.name, f"waiting for {holder}", self._share())
-            if not told:
-                self._observer.say(f"{self.device.name}: waiting for {holder}; place {holder.place} in the queue")
-            told = True
+            say(holder)
 
         session.lease(owner, Deadline.after(LEASE_WAIT_S), wait=self._job.wait, told=tell)
 
@@ -437,6 +435,8 @@ class DeviceRun:
         if self._stopping.is_set():
             return
         self._running = None
+        if isinstance(result, Failure) and self._may_be_chance(cell.key, result):
+            return
         self._strikes[cell.key] = 0
         self._patience.progress()
         if isinstance(result, Failure):
@@ -459,6 +459,17 @@ class DeviceRun:
             closed = self._schedule.is_closed(cell.key)
         if closed:
             self._finish(cell)
+
+    def _may_be_chance(self, key: CellKey, failure: Failure) -> bool:
+        """Whether a process is to be run once more: somebody killed it, perhaps not for its memory."""
+        if failure.kind is not FailureKind.CRASH or "SIGKILL" not in failure.message:
+            return False
+        self._strikes[key] += 1
+        if self._strikes[key] >= STRIKES:
+            return False
+        with self._changed:
+            self._schedule.retry(key)
+        return True
 
     def _await_calm(self, session: DeviceSession) -> None:
         """Wait for a real device to be calm, as long as its limits say."""
