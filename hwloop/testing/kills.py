@@ -22,7 +22,9 @@ from hwloop.testing.models import perceptron
 MODELS = 3
 PROCESSES = 3
 KILLS_A_ROUND = 8
-LONGEST_PAUSE_S = 1.5
+KINDS = ("host", "agent", "zygote", "job")
+LONGEST_PAUSE_S = 0.4
+LONGEST_WAIT_S = 3.0
 COMMAND_S = 120.0
 GONE_S = 30.0
 
@@ -63,13 +65,10 @@ def kill_campaign(
         for _ in range(min(KILLS_A_ROUND, kills - found.kills.total())):
             if not command.runs:
                 command.start()
-            time.sleep(draw.uniform(0.0, LONGEST_PAUSE_S))
-            victims = list(_processes(folder, command.pid))
-            if victims:
-                kind, pid = draw.choice(victims)
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    found.kills[kind] += 1
+            kind, pid = _victim(folder, command.pid, draw)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                found.kills[kind] += 1
         found.longest_command_s = max(found.longest_command_s, command.finish())
         _look_over(command, found)
     command.finish()  # what it finds in the store it does not measure; what was left behind goes
@@ -127,6 +126,17 @@ class _Command:
             if status != -signal.SIGKILL:
                 words = self.log.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"hwloop measure ended with {status}:\n{words}")
+
+
+def _victim(folder: Path, host: int, draw: random.Random) -> tuple[str, int]:
+    """Return one of the drawn kind at a drawn moment; the command itself where none of it comes."""
+    kind, end = draw.choice(KINDS), time.monotonic() + LONGEST_WAIT_S
+    while time.monotonic() < end:
+        time.sleep(draw.uniform(0.0, LONGEST_PAUSE_S))
+        victims = [pid for found, pid in _processes(folder, host) if found == kind]
+        if victims:
+            return kind, draw.choice(victims)
+    return "host", host
 
 
 def _processes(folder: Path, host: int) -> Iterator[tuple[str, int]]:
