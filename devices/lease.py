@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+LONGEST_WORDS = 200  # the runner takes no longer ones
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -22,7 +24,11 @@ class Owner:
     @classmethod
     def here(cls, doing: str) -> Owner:
         """Return this process as an owner."""
-        return cls(getpass.getuser(), socket.gethostname(), os.getpid(), doing)
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # in some containers nobody has a name
+            user = str(os.getuid())
+        return cls(_short(user), _short(socket.gethostname()), os.getpid(), _short(doing))
 
     def as_json(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -44,7 +50,12 @@ class Holder:
         try:
             owner = card["owner"]
             return cls(
-                Owner(str(owner["user"]), str(owner["host"]), int(owner["pid"]), str(owner["doing"])),
+                Owner(
+                    _short(str(owner["user"])),
+                    _short(str(owner["host"])),
+                    int(owner["pid"]),
+                    _short(str(owner["doing"])),
+                ),
                 float(card["held_s"]),
                 float(card["silent_s"]),
                 int(card["place"]),
@@ -57,3 +68,8 @@ class Holder:
             return "somebody whose agent is busy"
         since = f"{self.held_s:.0f} s" if self.held_s < 120 else f"{self.held_s / 60:.0f} min"
         return f"{self.owner.user}@{self.owner.host} ({self.owner.doing}, process {self.owner.pid}) for {since}"
+
+
+def _short(words: str) -> str:
+    """Return words for one line of a terminal, wherever they come from."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words[:LONGEST_WORDS])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwloop.deadline import Deadline
-from hwloop.devices.agent import Agent, exchange, read_reply
+from hwloop.devices.agent import PRIVATE, Agent, exchange, read_reply
 from hwloop.devices.folders import Blob, Folder
 from hwloop.devices.jobs import JobResult, parse_evidence, parse_reply
 from hwloop.devices.lease import Holder, Owner
@@ -33,12 +33,14 @@ BEAT_S = 5.0
 WAIT_STEP_S = 5.0
 DISK_RESERVE_BYTES = 64 << 20
 
-# Prints the cache folder, the interpreter, and whether the runner is there: one round trip.
+# Prints the cache folder, the interpreter, whether the runner is there, and the folder's owner and rights (nothing
+# where there is none yet) after the own number: one round trip.
 BOOTSTRAP = """
 cache=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/hwloop/device}
 echo "$cache"
 command -v "$2" || echo
 [ -s "$cache/$3" ] && echo present || echo absent
+echo "$(id -u) $(LC_ALL=C ls -ldn "$cache/." 2>/dev/null)"
 """
 
 
@@ -58,6 +60,7 @@ class Zygote:
     def __init__(self, device: str, process: Process) -> None:
         self._device = device
         self._process = process
+        self._jobs = 0
 
     def run(self, request: dict[str, object]) -> JobResult | Failure:
         """Run one job; a hang or a crash of the job is a Failure.
@@ -66,9 +69,13 @@ class Zygote:
             RunnerError: the zygote itself ended or broke its contract.
             DeviceTimeout: nothing came within the job's deadline and 15 s more; the zygote is dead then.
         """
-        limit_s = float(request["deadline_s"])  # type: ignore[arg-type]
+        deadline = Deadline.after(float(request["deadline_s"]) + GRACE_S)  # type: ignore[arg-type]
+        self._jobs += 1
         try:
-            reply = exchange(self._device, self._process, request, Deadline.after(limit_s + GRACE_S))
+            reply = exchange(self._device, self._process, request, deadline)
+            # A job that was killed just after its answer leaves a second one.
+            while reply.get("job") in range(self._jobs):
+                reply = read_reply(self._device, self._process, deadline)
         except DeviceTimeout:
             self._process.kill()
             raise
@@ -107,9 +114,10 @@ class DeviceSession:
             deadline,
         )
         lines = asked.stdout.decode(errors="replace").splitlines()
-        if asked.status != 0 or len(lines) < 3:
+        if asked.status != 0 or len(lines) < 4:
             raise RunnerError(self.name, f"its shell did not answer: {asked.stderr.decode(errors='replace')}")
-        self._cache, self._python, present = lines[-3:]
+        self._cache, self._python, present, rights = lines[-4:]
+        self._refuse_open_cache(rights.split())
         if not self._python:
             raise DeviceUnsuited(
                 self.name,
@@ -121,6 +129,13 @@ class DeviceSession:
             self._transport.put(runner, self._runner, deadline)
         self._agent = self._start_agent(deadline)
         self.facts = parse_facts(self.name, self._agent.ask("facts", deadline))
+
+    def _refuse_open_cache(self, words: Sequence[str]) -> None:
+        """Refuse a folder that somebody else could put a runner into; `words`: own number, rights, links, owner."""
+        if len(words) > 3 and (words[3] != words[0] or "w" in (words[1][5], words[1][8])):
+            raise DeviceUnsuited(
+                self.name, f"its folder {self._cache} is another user's, or writable by others", remedy=PRIVATE
+            )
 
     def _start_agent(self, deadline: Deadline) -> Agent:
         process = self._transport.start(self._command("agent", self._cache), deadline)

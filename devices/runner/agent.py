@@ -10,9 +10,9 @@ from typing import Any
 from .cache import Cache
 from .evidence import evidence
 from .facts import facts, identity
-from .lease import Door, Holder
+from .lease import EXPIRES_S, Door, Holder
 from .requests import checked
-from .wire import Lines, Refused, parse, reply
+from .wire import LONGEST_REQUEST_BYTES, Lines, Refused, parse, reply, reply_in_time
 
 LOOK_MS = 1000
 MOST_TRIES = 20
@@ -26,15 +26,16 @@ class Agent:
         self.cache = Cache(root)
         self.door = Door(identity())
         self.holder: Holder | None = None
+        self.swept_bytes = 0
 
     def serve(self) -> None:
         """Answer every request; serve those who ask about the lease meanwhile."""
-        requests = Lines(0)
+        requests = Lines(0, LONGEST_REQUEST_BYTES)
         while True:
-            while b"\n" in requests.buffer:
+            while requests.ready:
                 line = requests.next()
                 assert line is not None
-                reply(1, self.answer(line))
+                reply_in_time(1, self.answer(line), EXPIRES_S)
             if requests.ended:
                 return
             self.wait(requests)
@@ -87,9 +88,10 @@ class Agent:
         return self.cache.assemble(request)
 
     def do_trim(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Make the cache as small as asked, but for what is kept; say how much was freed."""
+        """Make the cache as small as asked, but for what is kept; say how much was freed, leftovers included."""
         self.require_lease()
-        return {"freed_bytes": self.cache.trim(request["limit_bytes"], set(request["keep"]))}
+        swept, self.swept_bytes = self.swept_bytes, 0
+        return {"freed_bytes": swept + self.cache.trim(request["limit_bytes"], set(request["keep"]))}
 
     def do_lease(self, request: dict[str, Any]) -> dict[str, Any]:
         """Take the lease, or say who has it."""
@@ -97,7 +99,7 @@ class Agent:
             if self.holder is None:
                 self.holder = self.door.take(request["owner"], request["token"])
             if self.holder:
-                self.cache.sweep()
+                self.swept_bytes += self.cache.sweep()
                 return {"identity": identity()}
             holder = self.door.ask()
             if holder is not None:
@@ -138,4 +140,7 @@ def serve_agent(root: str) -> None:
     except (Refused, OSError) as error:
         reply(1, {"error": {"kind": "unsuited", "message": str(error)}})
         sys.exit(str(error))
-    agent.serve()
+    try:
+        agent.serve()
+    except BrokenPipeError:
+        sys.exit("the host does not listen any more")

@@ -16,7 +16,7 @@ from typing import Any
 
 from .evidence import evidence
 from .requests import checked
-from .wire import Lines, Refused, parse, reply
+from .wire import LONGEST_REQUEST_BYTES, Lines, Refused, parse, reply
 
 MOST_CALLS = 1000  # in one turn
 ZYGOTE_ENDS_S = 5
@@ -56,7 +56,7 @@ class Contestant:
 
     def receive(self) -> dict[str, Any]:
         """Return the next result; a failure, an error or an end is Broken."""
-        while b"\n" not in self.lines.buffer and not self.lines.ended:
+        while not self.lines.ready and not self.lines.ended:
             if any(fd == 0 for fd, _ in self.watch.poll()):
                 raise Gone
             self.lines.fill()
@@ -89,7 +89,7 @@ class Duel:
 
     def serve(self) -> None:
         """Answer requests for sets until standard input ends."""
-        requests = Lines(0)
+        requests = Lines(0, LONGEST_REQUEST_BYTES)
         try:
             for line in iter(requests.next, None):
                 reply(1, self.answer(line))

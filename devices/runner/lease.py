@@ -26,8 +26,11 @@ TURN_S = 0.1  # between those who wait, when the lease gets free
 
 
 def address_of(identity: str) -> str:
-    """Return the socket's name; emulated boards share a kernel with their host, so each has its own."""
-    return "\0hwloop-lease-" + identity
+    """Return the socket's name; emulated boards share a kernel with their host, so each has its own.
+
+    It ends in a zero byte: to a name that does not, QEMU's user mode may or may not add one.
+    """
+    return "\0hwloop-lease-" + identity + "\0"
 
 
 class Client:

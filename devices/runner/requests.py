@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Form = Callable[[Any], bool]
 
 LONGEST_TEXT = 4096
+LONGEST_WORDS = 200
 MOST_THREADS = 1024
 DAY_S = 86400.0
 RUNTIMES = ("onnxruntime", "tvm")
@@ -23,9 +24,14 @@ def text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST_TEXT and "\0" not in value
 
 
+def short(value: Any) -> bool:
+    """A text for people: one short line."""
+    return text(value) and len(value) <= LONGEST_WORDS and value.isprintable()
+
+
 def hexadecimal(value: Any) -> bool:
     """A word of hexadecimal digits."""
-    return text(value) and bool(value) and set(value) <= set("0123456789abcdef")
+    return text(value) and 0 < len(value) <= LONGEST_WORDS and set(value) <= set("0123456789abcdef")
 
 
 def whole(low: int, high: int) -> Form:
@@ -60,7 +66,7 @@ def record(**forms: Form) -> Form:
 
 
 size = whole(-1, 1 << 62)
-owner = mapping(text, lambda value: text(value) or whole(0, 1 << 62)(value))
+owner = record(user=short, host=short, pid=whole(0, 1 << 62), doing=short)
 options = mapping(lambda key: key == "dims", mapping(text, whole(0, 1 << 62)))
 tensor = {"name": text, "dtype": text, "shape": several(size)}
 run = {

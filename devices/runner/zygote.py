@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
+import itertools
 import os
 import select
 import signal
@@ -17,7 +19,7 @@ from .lease import join
 from .requests import checked
 from .runtimes import RUNTIMES
 from .turns import take_turns
-from .wire import Lines, Refused, parse, reply
+from .wire import LONGEST_REQUEST_BYTES, Lines, Refused, parse, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +33,10 @@ STDERR_KEPT_BYTES = 16384
 HOST_GONE, NO_REPLY = 10, 11
 
 
-def in_child(runtime: Runtime, cache: Cache, stderr_fd: int) -> NoReturn:
+def in_child(runtime: Runtime, cache: Cache, stderr_fd: int, number: int) -> NoReturn:
     """Read one job, do it, reply to the host, and leave without the parent's clean-up."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: do not outlive the zygote
-    lines = Lines(0)
+    lines = Lines(0, LONGEST_REQUEST_BYTES)
     line = lines.next()
     if line is None:
         os._exit(HOST_GONE)
@@ -56,7 +58,7 @@ def in_child(runtime: Runtime, cache: Cache, stderr_fd: int) -> NoReturn:
     except Exception as error:  # whatever it is, the host must hear of it
         message = failure("crashed", "%s: %s" % (type(error).__name__, error), stderr_fd)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    reply(host, message)
+    reply(host, {**message, "job": number})
     os._exit(0)
 
 
@@ -126,17 +128,18 @@ def serve_zygote(root: str, name: str, folder: str, lease: str = "") -> None:
         for _ in range(REHEARSALS):
             in_fresh_process(lambda: os._exit(0))
         reply(1, {"ok": {"protocol": PROTOCOL_VERSION}})
-        while True:
+        for number in itertools.count(1):
             if any(fd == lease_fd for fd, _ in requests.poll()):
                 return
             stderr.truncate(0)
             stderr.seek(0)
-            status = in_fresh_process(lambda: in_child(runtime, cache, stderr.fileno()), lease_fd)
+            job = functools.partial(in_child, runtime, cache, stderr.fileno(), number)
+            status = in_fresh_process(job, lease_fd)
             if status is None or (os.WIFEXITED(status) and os.WEXITSTATUS(status) == HOST_GONE):
                 return
             if status != 0:
                 kind, words = how_it_ended(status)
-                reply(1, failure(kind, words, stderr.fileno()))
+                reply(1, {**failure(kind, words, stderr.fileno()), "job": number})
 
 
 REHEARSALS = 2

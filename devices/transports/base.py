@@ -22,8 +22,8 @@ class Completed:
 class Process(Protocol):
     """A command that runs on a device, spoken to line by line.
 
-    Both of its streams are drained all the time, so that neither can block it. Lost connections raise
-    `DeviceUnreachable`, passed deadlines `DeviceTimeout`.
+    Both of its streams are drained all the time, so that neither can block it, until 16 MiB of lines are unread: then
+    it waits for the reader. Lost connections raise `DeviceUnreachable`, passed deadlines `DeviceTimeout`.
     """
 
     def write(self, data: bytes, deadline: Deadline) -> None:
@@ -34,6 +34,7 @@ class Process(Protocol):
 
         Raises:
             EOFError: standard output ended.
+            RunnerError: the line is longer than 256 MiB; the process was killed.
         """
 
     def stderr_tail(self) -> str:
@@ -46,7 +47,7 @@ class Process(Protocol):
         """Wait for the end and return the exit status (negative: the signal)."""
 
     def kill(self) -> None:
-        """End it and everything that it started; do nothing if it has ended."""
+        """End it and everything that it started, sessions of their own or not; do nothing if all have ended."""
 
 
 class Transport(Protocol):
@@ -54,14 +55,17 @@ class Transport(Protocol):
 
     Methods may be called from several threads. Commands are lists of words; no shell sees them unquoted.
     Remote paths are absolute. Every method ends by its deadline and raises only from `hwloop.errors`:
-    `DeviceUnreachable`, `DeviceRefused`, `HostKeyError`, `DeviceTimeout`, `DeviceDiskFull`.
+    `DeviceUnreachable`, `DeviceRefused`, `HostKeyError`, `DeviceTimeout`, `DeviceDiskFull`, `RunnerError`.
     """
 
     def open(self, deadline: Deadline) -> None:
         """Connect; do nothing if connected."""
 
     def close(self) -> None:
-        """Disconnect, and end every process started here; safe to call twice."""
+        """End every process started here and what those started, then disconnect; safe to call twice.
+
+        The same happens on the device when this host ends without it, or (over a network) is silent for 3 minutes.
+        """
 
     def put(self, source: Path, path: str, deadline: Deadline) -> None:
         """Write a local file's content to `path` on the device, mode 0600, its folder made if missing (0700).
@@ -81,4 +85,8 @@ class Transport(Protocol):
         """Start a command with its streams attached."""
 
     def run(self, command: Sequence[str], deadline: Deadline, stdin: bytes = b"") -> Completed:
-        """Run a command to its end; kill it when the deadline passes."""
+        """Run a command to its end; kill it when the deadline passes.
+
+        Raises:
+            RunnerError: it printed more than 256 MiB on a stream; it was killed.
+        """

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hwloop.deadline import Deadline
 from hwloop.devices.transports.base import Completed
-from hwloop.devices.transports.local import LocalProcess, LocalTransport
+from hwloop.devices.transports.local import LocalTransport
+from hwloop.devices.transports.local_process import LocalProcess
 from hwloop.errors import DeviceDiskFull, DeviceRefused, DeviceTimeout, DeviceUnreachable
 
 

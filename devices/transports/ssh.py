@@ -14,10 +14,14 @@ import paramiko
 
 from hwloop.deadline import Deadline
 from hwloop.devices.transports.base import Completed
+from hwloop.devices.transports.guard import Guard
 from hwloop.devices.transports.ssh_config import Hop
-from hwloop.devices.transports.ssh_connect import Connection, dial, hang_up, log_in, shake_hands
+from hwloop.devices.transports.ssh_connect import dial, hang_up, shake_hands
+from hwloop.devices.transports.ssh_connection import Connection
 from hwloop.devices.transports.ssh_errors import TRY_AGAIN, translated
+from hwloop.devices.transports.ssh_login import log_in
 from hwloop.devices.transports.ssh_process import BLOCK_BYTES, KILL_S, SshProcess
+from hwloop.devices.transports.ssh_pulse import Pulse
 from hwloop.devices.transports.watchdog import Watchdog
 from hwloop.devices.trust import PinnedKeys
 from hwloop.errors import DeviceDiskFull, DeviceError, DeviceUnreachable
@@ -25,6 +29,8 @@ from hwloop.errors import DeviceDiskFull, DeviceError, DeviceUnreachable
 __all__ = ["Hop", "SshTransport", "fetch_host_key"]
 
 NO_SUCH_FILE = 44
+# When a host has been silent for so long, what it started on the device ends. A laptop that slept longer starts again.
+GONE_S = 180
 # A connection that breaks looks like the end of the file, so only the right size moves it into place. After a failure
 # the rest is swallowed: a reader that hangs up early would make paramiko send into a channel that is gone.
 PUT = (
@@ -33,7 +39,6 @@ PUT = (
     'rm -f "$part"; echo failed; cat > /dev/null; exit 1'
 )
 GET = f'[ -e "$1" ] || exit {NO_SUCH_FILE}; exec cat "$1"'
-KILL = 'for group; do kill -s KILL -- "-$group"; done 2>/dev/null; true'
 
 
 class SshTransport:
@@ -49,7 +54,9 @@ class SshTransport:
         self._chain: list[Connection] = []
         self._processes: list[SshProcess] = []
         self._lock = threading.Lock()
-        self._watchdog = Watchdog(lambda: hang_up(self._chain, patience_s=0))
+        self._watchdog = Watchdog(self._cut)
+        self._guard = Guard(device, self._start_guard, GONE_S)
+        self._pulse: Pulse | None = None
 
     @property
     def connected(self) -> bool:
@@ -61,33 +68,51 @@ class SshTransport:
         if not self.connected:
             raise DeviceUnreachable(self.device, "the connection was lost", remedy=TRY_AGAIN)
 
+    def _cut(self) -> None:
+        hang_up(self._chain, patience_s=0)
+
     @contextmanager
-    def watched(self, doing: str, deadline: Deadline) -> Iterator[None]:
+    def watched(self, doing: str, deadline: Deadline, *, connecting: bool = False) -> Iterator[None]:
         """Translate errors of the block, and cut the connection if it does not end by the deadline."""
-        with translated(self.device, doing, deadline), self._watchdog.watching(deadline):
+        with (
+            translated(self.device, doing, deadline, connecting=connecting),
+            self._watchdog.watching(deadline),
+        ):
             yield
 
     def open(self, deadline: Deadline) -> None:
-        """Connect through every hop, checking each host key before logging in."""
+        """Connect through every hop, checking each host key before logging in, and post the guard."""
         with self._lock:
             if self.connected:
                 return
-            hang_up(self._chain)
-            self._chain = []
-            try:
-                for hop in self._hops:
-                    self._connect(hop, deadline)
-            except BaseException:
-                hang_up(self._chain)
-                self._chain = []
-                raise
+            self._hang_up()
+            self._guard = Guard(self.device, self._start_guard, GONE_S)
+        try:
+            self.connect(deadline)
+            self._guard.stand(deadline)
+        except BaseException:
+            with self._lock:
+                self._hang_up()
+            raise
 
-    def _connect(self, hop: Hop, deadline: Deadline) -> None:
-        with translated(self.device, f"connecting to {hop.address}", deadline, connecting=True):
-            connection = shake_hands(self.road_to(hop, deadline), deadline, self._pinned.key_types(hop.name))
-            self._chain.append(connection)
-            self._pinned.check(self.device, hop.name, connection.get_remote_server_key())
-            log_in(hop, connection, deadline)
+    def connect(self, deadline: Deadline) -> None:
+        """Connect through every hop, and no more."""
+        with self._lock:
+            for hop in self._hops:
+                with self.watched(f"connecting to {hop.address}", deadline, connecting=True):
+                    connection = shake_hands(self.road_to(hop, deadline), deadline, self._pinned.key_types(hop.name))
+                    self._chain.append(connection)
+                    self._pinned.check(self.device, hop.name, connection.get_remote_server_key())
+                    log_in(hop, connection, deadline)
+            self._pulse = Pulse(tuple(self._chain), self._watchdog, self._cut, self._guard)
+
+    def _hang_up(self) -> None:
+        if self._pulse:
+            self._pulse.stop()
+            self._pulse = None
+        hang_up(self._chain)
+        self._chain = []
+        self._watchdog.rest()
 
     def road_to(self, hop: Hop, deadline: Deadline) -> socket.socket | paramiko.Channel:
         """Return a connection to a server, through the hop before it."""
@@ -100,19 +125,20 @@ class SshTransport:
         """End every process started here, then the connections."""
         with self._lock:
             processes, self._processes = self._processes, []
-        self.kill_groups([process.group for process in processes if process.group])
+        if self.connected:
+            groups = [process.group for process in processes if process.mark and process.group]
+            with suppress(DeviceError):
+                self._guard.sweep(Deadline.after(KILL_S), groups=groups)
         for process in processes:
             process.close()
         with self._lock:
-            hang_up(self._chain)
-            self._chain = []
-        self._watchdog.rest()
+            self._hang_up()
 
     def put(self, source: Path, path: str, deadline: Deadline) -> None:
         """Stream a file into place: it is there whole, or not at all."""
         with source.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            process = self.start(["sh", "-c", PUT, "sh", path, str(size)], deadline)
+            process = self._start(["sh", "-c", PUT, "sh", path, str(size)], deadline, "")
             try:
                 self._stream(file, size, process, deadline)
                 process.close_stdin()
@@ -153,13 +179,16 @@ class SshTransport:
 
     def start(self, command: Sequence[str], deadline: Deadline) -> SshProcess:
         """Start a command on a channel of its own."""
-        return self._start(command, deadline, whole=False)
+        return self._start(command, deadline, self._guard.new_mark())
 
-    def _start(self, command: Sequence[str], deadline: Deadline, *, whole: bool) -> SshProcess:
+    def _start_guard(self, command: Sequence[str], deadline: Deadline) -> SshProcess:
+        return self._start(command, deadline, "")
+
+    def _start(self, command: Sequence[str], deadline: Deadline, mark: str, *, whole: bool = False) -> SshProcess:
         self.require_connection()
         with self.watched(f"starting {command[0]}", deadline):
             channel = self._chain[-1].open_session(timeout=deadline.remaining_s)
-        process = SshProcess(self, channel, command, whole=whole)
+        process = SshProcess(self, channel, command, mark, whole=whole)
         with self._lock:
             self._processes = [known for known in self._processes if not known.over]
             self._processes.append(process)
@@ -168,7 +197,7 @@ class SshTransport:
 
     def run(self, command: Sequence[str], deadline: Deadline, stdin: bytes = b"") -> Completed:
         """Run a command to its end, and to the end of everything that holds its streams."""
-        process = self._start(command, deadline, whole=True)
+        process = self._start(command, deadline, self._guard.new_mark(), whole=True)
         try:
             process.send(stdin, deadline)
             process.close_stdin()
@@ -180,23 +209,15 @@ class SshTransport:
         assert process.all_stdout and process.all_stderr
         return Completed(status, process.all_stdout.value(), process.all_stderr.value())
 
-    def kill_groups(self, groups: Sequence[int]) -> None:
-        """End process groups on the device, if it can still be spoken to."""
-        if not groups or not self.connected:
-            return
-        deadline = Deadline.after(KILL_S)
-        spare = SshTransport(self.device, self._hops, self._pinned)
-        # A server with no session left (MaxSessions) still takes another connection.
-        for transport in (self, spare):
-            with suppress(DeviceError):
-                if transport is spare:
-                    spare.open(deadline)
-                killer = transport._start(["sh", "-c", KILL, "sh", *map(str, groups)], deadline, whole=True)
-                killer.close_stdin()
-                killer.wait(deadline)
-                killer.close()
-                break
-        hang_up(spare._chain)
+    def end(self, process: SshProcess) -> bool:
+        """End a process and all that it started; False says that the device cannot be told."""
+        if not self.connected:
+            return False
+        try:
+            self._guard.sweep(Deadline.after(KILL_S), process.mark, [process.group] if process.group else [])
+        except DeviceError:
+            return False
+        return True
 
 
 def fetch_host_key(device: str, hops: Sequence[Hop], pinned: PinnedKeys, deadline: Deadline) -> paramiko.PKey:
@@ -208,9 +229,8 @@ def fetch_host_key(device: str, hops: Sequence[Hop], pinned: PinnedKeys, deadlin
     *before, last = hops
     transport = SshTransport(device, before, pinned)
     try:
-        if before:
-            transport.open(deadline)
-        with translated(device, f"connecting to {last.address}", deadline, connecting=True):
+        transport.connect(deadline)
+        with transport.watched(f"connecting to {last.address}", deadline, connecting=True):
             connection = shake_hands(transport.road_to(last, deadline), deadline, pinned.key_types(last.name))
             key = connection.get_remote_server_key()
             hang_up([connection])

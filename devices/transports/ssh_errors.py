@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,10 @@ TRY_AGAIN = "Check that it is on, reachable and runs an SSH server; then run the
 NEW_KEY = "Add this host's public key to ~/.ssh/authorized_keys there, or set `key_file` (and `user`) in devices.yaml."
 
 
+# What paramiko raises for messages that are none.
+GARBAGE = (ValueError, IndexError, struct.error)
+
+
 @contextmanager
 def translated(device: str, doing: str, deadline: Deadline, *, connecting: bool = False) -> Iterator[None]:
     """Turn errors of the block into DeviceErrors, the most specific first; `doing` begins the message.
@@ -23,7 +28,7 @@ def translated(device: str, doing: str, deadline: Deadline, *, connecting: bool 
     """
     try:
         yield
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except (paramiko.SSHException, OSError, EOFError, *GARBAGE) as error:
         raise _translation(device, doing, error, late=deadline.expired, connecting=connecting) from error
 
 
@@ -45,6 +50,8 @@ def _translation(device: str, doing: str, error: Exception, *, late: bool, conne
         return kind(device, f"{doing}: no answer in time", remedy=TRY_AGAIN)
     if isinstance(error, OSError):
         return DeviceUnreachable(device, f"{doing}: {error.strerror or words}", remedy=TRY_AGAIN)
+    if isinstance(error, GARBAGE):
+        words = f"it broke the protocol ({words})"
     return DeviceUnreachable(device, f"{doing}: {words or 'the connection was closed'}", remedy=TRY_AGAIN)
 
 

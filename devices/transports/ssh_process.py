@@ -6,15 +6,17 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import paramiko
 
 from hwloop.deadline import Deadline
-from hwloop.devices.transports.pipes import LineBuffer, Tail
-from hwloop.devices.transports.ssh_connect import NO_STATUS
+from hwloop.devices.transports.guard import MARK, marked
+from hwloop.devices.transports.pipes import Collected, LineBuffer, Tail, TooMuch
+from hwloop.devices.transports.ssh_connection import NO_STATUS
 from hwloop.devices.transports.ssh_errors import TRY_AGAIN
-from hwloop.errors import DeviceTimeout, DeviceUnreachable
+from hwloop.errors import DeviceTimeout, DeviceUnreachable, RunnerError
 
 if TYPE_CHECKING:
     from hwloop.devices.transports.ssh import SshTransport
@@ -23,33 +25,18 @@ BLOCK_BYTES = 1 << 20
 KILL_S = 3.0
 SETTLE_S = 1.0
 NOISE_BYTES = 1 << 16
-# Tells the process group, which `kill` ends, before the command takes the shell's place. OpenSSH starts each command
-# as the leader of a group; other servers may not.
+# Tells the process group, which `kill` ends, and takes on the mark before the command takes the shell's place. OpenSSH
+# starts each command as the leader of a group; other servers may not.
 GROUP = re.compile(rb"^hwloop-group:(\d+)$", re.MULTILINE)
-LEAD = 'echo "hwloop-group:$$"; exec "$@"'
+LEAD = f'[ -z "$1" ] || export {MARK}="$1"; shift; echo "hwloop-group:$$"; exec "$@"'
 START = f'kill -s 0 -- "-$$" 2>/dev/null || exec setsid sh -c \'{LEAD}\' sh "$@"; {LEAD}'
-
-
-class Collected:
-    """A whole stream."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, data: bytes) -> None:
-        """Add bytes as they come."""
-        self._chunks.append(data)
-
-    def value(self) -> bytes:
-        """Return everything that came."""
-        return b"".join(self._chunks)
 
 
 class SshProcess:
     """A command that runs on a channel of its own, with a thread for each of its streams.
 
-    `whole` keeps both streams, for `run`; otherwise standard output is read by lines and of standard error the
-    end is kept.
+    The guard ends what bears `mark`; without one, it must end with its standard input by itself. `whole` keeps both
+    streams, for `run`; otherwise standard output is read by lines and of standard error the end is kept.
     """
 
     def __init__(
@@ -57,6 +44,7 @@ class SshProcess:
         transport: SshTransport,
         channel: paramiko.Channel,
         command: Sequence[str],
+        mark: str,
         *,
         whole: bool = False,
     ) -> None:
@@ -64,14 +52,17 @@ class SshProcess:
         self._channel = channel
         self._channel.exit_status = NO_STATUS
         self.name = command[0]
+        self.mark = mark
         self.all_stdout = Collected() if whole else None
         self.all_stderr = Collected() if whole else None
         self._lines, self._tail = LineBuffer(), Tail()
         self._group: int | None = None
+        self._killed = False
         self._noise = b""
         self._started = threading.Event()
         self._writing = threading.Lock()
-        line = f"exec {shlex.join(['sh', '-c', START, 'sh', *command])}"
+        self._too_much: TooMuch | None = None
+        line = f"exec {shlex.join(['sh', '-c', START, 'sh', mark, *marked(command, mark)])}"
         self._threads = [
             threading.Thread(target=self._serve, args=(line,), daemon=True),
             threading.Thread(
@@ -101,7 +92,13 @@ class SshProcess:
                 continue
             if not data:
                 return
-            sink.feed(data)
+            try:
+                sink.feed(data)
+            except TooMuch as error:
+                self._too_much = error
+                with suppress(paramiko.SSHException, OSError, EOFError):
+                    self._channel.close()
+                return
 
     def feed(self, data: bytes) -> None:
         """Take standard output in; what a login script prints before the command starts is left out."""
@@ -125,7 +122,7 @@ class SshProcess:
             DeviceUnreachable: the device's shell does not start commands.
         """
         if not self._started.wait(deadline.remaining_s):
-            self._channel.close()
+            self.close()
             raise DeviceTimeout(self._transport.device, f"starting {self.name}: no answer in time", remedy=TRY_AGAIN)
         if self._group is None:
             self._transport.require_connection()
@@ -178,6 +175,9 @@ class SshProcess:
         """Return the next line of its standard output."""
         try:
             line = self._lines.read_line(deadline)
+        except TooMuch as error:
+            self.kill()
+            raise RunnerError(self._transport.device, f"{self.name} printed {error}") from error
         except EOFError:
             self._transport.require_connection()
             raise
@@ -211,6 +211,8 @@ class SshProcess:
         """Wait for the end of both streams, and for its own."""
         for thread in self._threads:
             thread.join(deadline.remaining_s)
+        if self._too_much:
+            raise RunnerError(self._transport.device, f"{self.name} printed {self._too_much}")
         if any(thread.is_alive() for thread in self._threads):
             raise DeviceTimeout(self._transport.device, f"{self.name} did not end in time")
         return self.wait(deadline)
@@ -226,17 +228,18 @@ class SshProcess:
         return None if self.over else self._group
 
     def kill(self) -> None:
-        """End its process group on the device, then the channel."""
-        group = self.group
-        if group:
-            self._transport.kill_groups([group])
-            if self._transport.connected:
+        """End it and everything that it started, then the channel."""
+        if self.mark and not self._killed:
+            self._killed = self._transport.end(self)
+            if self._transport.connected and not self._channel.closed:
                 self._channel.status_event.wait(KILL_S)
         self.close()
 
     def close(self) -> None:
         """Give the channel back."""
-        self._channel.close()
+        self._lines.end()
+        with suppress(paramiko.SSHException, OSError, EOFError):  # the connection is gone already
+            self._channel.close()
         if self._transport.connected:
             for thread in self._threads:
                 thread.join(KILL_S)

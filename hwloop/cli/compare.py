@@ -67,9 +67,8 @@ def compare(
 
     most_slowdown = _share(max_slowdown)
     names = _runtime_names(runtime or [])
-    comparison = _run(
-        [a, b], names, device, shape or [], seconds, threads, deadline, seed, wait, patience, devices_file
-    )
+    care = _Care(wait, patience)
+    comparison = _run([a, b], names, device, shape or [], seconds, threads, deadline, seed, care, devices_file)
     regression = is_regression(comparison.judgement, most_slowdown)
     if as_json:
         print_json(as_item(comparison, most_slowdown, regression))

@@ -17,7 +17,7 @@ from hwloop.devices.fleet import Device
 from hwloop.devices.jobs import JobResult, job_request
 from hwloop.devices.provision import ProvisionedRuntime, provision
 from hwloop.devices.session import DeviceSession
-from hwloop.errors import UsageError
+from hwloop.errors import RunnerError, UsageError
 from hwloop.exporter.device_target import target_for
 from hwloop.measure.cells import artifact_folder
 from hwloop.records import Failure, ProcessBudget, Target, TimingProtocol
@@ -122,6 +122,8 @@ class ComparisonRun:
                 seconds = max(LEAST_SET_S, wall_s - max(overheads))
                 entrants = [self._entrant(placed[side], side) for side in (0, 1, 0)]
                 result = duel.run(entrants, protocol, seconds, protocol.seed + index)
+                if isinstance(result, Failure) and "SIGKILL" in result.message:
+                    raise RunnerError(self._device.name, result.message)  # perhaps chance: it is tried again
                 if isinstance(result, Failure):
                     raise UsageError(f"{result.message} ({result.kind.value})", remedy=result.detail)
                 overheads = [*overheads[-2:], time.monotonic() - start - seconds]

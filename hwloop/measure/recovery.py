@@ -13,7 +13,7 @@ from hwloop.errors import DeviceError, DeviceTimeout, DeviceUnreachable, RunnerE
 
 FIRST_CONTACT_S = 10.0
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-BROKEN_RUNNERS = 3  # in a row: one that breaks its contract each time will not mend
+BROKEN_RUNNERS = 5  # in a row: one that breaks its contract each time will not mend
 
 
 class Patience:

@@ -40,7 +40,7 @@ SetEnv HOME={folder}/home
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sshd:
     """A running server. `host_key` is its public key as `type base64`; `key_file` logs `user` in.
 
@@ -53,7 +53,13 @@ class Sshd:
     key_file: Path
     host_key: str
     folder: Path
-    pid: int
+    server: subprocess.Popen[bytes]
+    command: Sequence[str]
+
+    @property
+    def pid(self) -> int:
+        """The process that listens."""
+        return self.server.pid
 
     def log(self) -> str:
         """Return what the server logged so far."""
@@ -65,10 +71,40 @@ class Sshd:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
 
+    def hang_up(self) -> None:
+        """End every connection, as a network does: what runs on it is left to itself."""
+        for child in descendants(self.pid):
+            with contextlib.suppress(OSError):
+                if (Path("/proc") / str(child) / "comm").read_text().startswith("sshd"):
+                    os.kill(child, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the server and all that runs on its connections, as a device that loses its power."""
+        _end(self.server)
+
+    def start(self) -> None:
+        """Run a stopped server again, with the same keys and on the same port.
+
+        Raises:
+            RuntimeError: it does not start.
+        """
+        (self.folder / "log").unlink(missing_ok=True)
+        self.server = _run(self.command, self.folder)
+
+    def change_host_key(self) -> None:
+        """Give the server another key, which it shows from its next start."""
+        for path in (self.folder / "host_key", self.folder / "host_key.pub"):
+            path.unlink()
+        make_key(self.folder / "host_key")
+
 
 @contextmanager
-def running_sshd(options: Sequence[str] = (), key_type: str = "ed25519") -> Iterator[Sshd]:
+def running_sshd(
+    options: Sequence[str] = (), key_type: str = "ed25519", address: str = ADDRESS, prefix: Sequence[str] = ()
+) -> Iterator[Sshd]:
     """Run a server for this user with further lines of sshd_config; it ends with the block.
+
+    `prefix` precedes its command, as in `nsenter`.
 
     Raises:
         RuntimeError: there is no sshd, or it does not start.
@@ -84,13 +120,23 @@ def running_sshd(options: Sequence[str] = (), key_type: str = "ed25519") -> Iter
         make_key(folder / "host_key", key_type)
         make_key(folder / "user_key")
         shutil.copyfile(folder / "user_key.pub", folder / "authorized_keys")
-        server, port = _start(program, folder, options)
+        host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
+        config = folder / "sshd_config"
+        command = [*prefix, program, "-D", "-f", str(config), "-E", str(folder / "log")]
+        for tries_left in (2, 1, 0):
+            port = free_port()  # of this machine's loopback, which is as good a number elsewhere
+            config.write_text(CONFIG.format(address=address, port=port, folder=folder, options="\n".join(options)))
+            try:
+                server = _run(command, folder)
+                break
+            except RuntimeError:  # somebody else took the port
+                if not tries_left:
+                    raise
+        sshd = Sshd(address, port, getpass.getuser(), folder / "user_key", host_key, folder, server, command)
         try:
-            host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
-            user = getpass.getuser()
-            yield Sshd(ADDRESS, port, user, folder / "user_key", host_key, folder, server.pid)
+            yield sshd
         finally:
-            _end(server)
+            _end(sshd.server)
 
 
 def make_key(path: Path, key_type: str = "ed25519", passphrase: str = "") -> Path:
@@ -120,19 +166,14 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
-def _start(program: str, folder: Path, options: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
-    for _ in range(3):
-        port = free_port()
-        config = CONFIG.format(address=ADDRESS, port=port, folder=folder, options="\n".join(options))
-        (folder / "sshd_config").write_text(config)
-        command = [program, "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "log")]
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-        deadline = Deadline.after(START_S)
-        while server.poll() is None and not deadline.expired:
-            if "Server listening" in _text(folder / "log"):
-                return server, port
-            time.sleep(0.01)
-        _end(server)
+def _run(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    deadline = Deadline.after(START_S)
+    while server.poll() is None and not deadline.expired:
+        if "Server listening" in _text(folder / "log"):
+            return server
+        time.sleep(0.01)
+    _end(server)
     raise RuntimeError(f"sshd does not start: {_text(folder / 'log')}")
 
 

@@ -104,6 +104,53 @@ class TransportContract:
         assert time.monotonic() - started < LIMIT_S / 2
         assert_gone(pids)
 
+    @pytest.mark.parametrize("way", ["kill", "close", "deadline"])
+    def test_a_session_of_its_own_hides_nobody(self, transport: Transport, tmp_path: Path, way: str) -> None:
+        """Nor does a parent that ends."""
+        pids = tmp_path / "pids"
+        command = ["sh", "-c", 'setsid sh -c "$1" "$0" & echo $$ >> "$0"; echo up; wait; exec sleep 1000']
+        command += [str(pids), 'sleep 1000 & echo $! >> "$0"; echo $$ >> "$0"; exec sleep 1000']
+        if way == "deadline":
+            with pytest.raises(DeviceTimeout):
+                transport.run(command, Deadline.after(SOON_S))
+        else:
+            process = transport.start(command, limit())
+            assert process.read_line(limit()) == b"up"
+            while not pids.exists() or len(pids.read_text().split()) < 3:
+                time.sleep(0.01)
+            process.kill() if way == "kill" else transport.close()
+        assert_gone(pids)
+
+    def test_an_emptied_environment_hides_nobody(self, transport: Transport, tmp_path: Path) -> None:
+        """As of a process whose instructions are counted."""
+        pids = tmp_path / "pids"
+        command = ["env", "-i", f"PATH={os.environ['PATH']}", "setsid", "sh", "-c", 'echo $$ > "$0"; exec sleep 1000']
+        with pytest.raises(DeviceTimeout):
+            transport.run([*command, str(pids)], Deadline.after(SOON_S))
+        assert_gone(pids)
+
+    def test_environments_are_of_equal_length(self, transport: Transport) -> None:
+        """So that equal work executes equal instructions."""
+        said = [transport.run(["env", "-i", "/usr/bin/env"], limit()).stdout for _ in range(12)]
+        assert len({len(text) for text in said}) == 1
+
+    def test_lines_that_nobody_reads_wait_on_the_device(self, transport: Transport) -> None:
+        """In its pipe, and not in this host's memory; they are all there when they are asked for."""
+        script = "import sys\nfor number in range(400): sys.stdout.write('%d ' % number + 'x' * 100_000 + '\\n')"
+        process = transport.start(["python3", "-c", script], limit())
+        with pytest.raises(DeviceTimeout):
+            process.wait(Deadline.after(SOON_S))
+        for number in range(400):
+            assert process.read_line(limit()).split()[0] == str(number).encode()
+        assert process.wait(limit()) == 0
+
+    def test_a_process_that_does_not_read_holds_nobody(self, transport: Transport) -> None:
+        """Past the deadline."""
+        process = transport.start(["sleep", "1000"], limit())
+        with pytest.raises(DeviceTimeout):
+            process.write(b"x" * (32 << 20), Deadline.after(SOON_S))
+        process.kill()
+
     def test_a_process_is_spoken_to_line_by_line(self, transport: Transport) -> None:
         """Until its end."""
         process = transport.start(["cat"], limit())

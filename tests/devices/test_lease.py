@@ -78,7 +78,7 @@ def test_a_lease_is_seen_by_others_with_its_owner(board):
     anna.lease(ANNA, Deadline.after(1), wait=False, told=quiet)
     assert anna.leased and not ben.leased
     assert ben.holder().owner == ANNA
-    with pytest.raises(DeviceBusy, match="anna@desk.*measure"):
+    with pytest.raises(DeviceBusy, match=r"anna@desk.*measure"):
         ben.lease(BEN, Deadline.after(LIMIT_S), wait=False, told=quiet)
 
 
@@ -145,6 +145,7 @@ def test_leftovers_of_dead_sessions_go_when_a_lease_is_taken(board):
     cache = board.folder / "cache-anna"
     (cache / "incoming" / ("0" * 64 + ".dead")).write_bytes(b"half")
     (cache / "runner-x.pyz.part.77").write_bytes(b"half")
+    os.utime(cache / "runner-x.pyz.part.77", (0, 0))
     anna.lease(ANNA, Deadline.after(1), wait=False, told=quiet)
     assert list((cache / "incoming").iterdir()) == []
     assert not list(cache.glob("*.part.*"))
@@ -159,7 +160,7 @@ def test_a_client_that_says_nothing_or_nonsense_disturbs_nobody(board):
     for number, client in enumerate(rude):
         client.settimeout(5)
         try:
-            client.connect(f"\0hwloop-lease-{board.identity}")
+            client.connect(f"\0hwloop-lease-{board.identity}\0")
             client.sendall(b"x" * 5000 if number % 2 else b"member wrong\n")
         except OSError:
             pass  # too many: it hung up

@@ -1,5 +1,6 @@
 """A session on a real device (this machine): what is pushed, what runs, and how everything that fails is told."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from hwloop.deadline import Deadline
 from hwloop.devices.folders import Blob, Folder
 from hwloop.devices.jobs import job_request
 from hwloop.devices.provision import provision
-from hwloop.devices.session import DeviceSession, SessionOptions
+from hwloop.devices.session import DeviceSession, SessionOptions, Zygote
 from hwloop.devices.transports.fake import FakeTransport, Faults
 from hwloop.devices.transports.local import LocalTransport
 from hwloop.digests import digest_file
@@ -316,3 +317,26 @@ def runners(folder):
         if f"{folder}/cache/runner-".encode() in words and state != "Z":
             found.append(int(pid))
     return found
+
+
+class Answers:
+    """A process that answers with the lines given, whatever it is asked."""
+
+    def __init__(self, *answers):
+        self.answers = [json.dumps(answer).encode() for answer in answers]
+
+    def write(self, data, deadline):
+        pass
+
+    def read_line(self, deadline):
+        return self.answers.pop(0)
+
+
+def test_a_second_answer_of_an_earlier_job_is_not_taken_for_that_of_the_next():
+    """A job that is killed just after its answer leaves a failure behind it."""
+    late = {"failure": {"kind": "crashed", "message": "ended by SIGKILL", "detail": ""}, "job": 1}
+    first = {"failure": {"kind": "timed out", "message": "first", "detail": ""}, "job": 1}
+    second = {"failure": {"kind": "timed out", "message": "second", "detail": ""}, "job": 2}
+    zygote = Zygote("box", Answers(first, late, second))
+    assert zygote.run({"deadline_s": 1.0}).message == "first"
+    assert zygote.run({"deadline_s": 1.0}).message == "second"

@@ -175,12 +175,8 @@ class TestCommands:
             assert transport.run(["echo", "hi"], soon()).stdout == b"hi\n"
 
     def test_a_server_that_runs_no_commands(self):
-        with (
-            running_sshd(["ForceCommand echo go away"]) as server,
-            opened(to(server)) as transport,
-            pytest.raises(DeviceUnreachable, match="go away"),
-        ):
-            transport.run(["true"], soon())
+        with running_sshd(["ForceCommand echo go away"]) as server:
+            assert "go away" in str(error_of(DeviceUnreachable, to(server)))
 
     def test_many_at_once_share_the_connection(self, shared: SshTransport, sshd: Sshd):
         before = sshd.log().count("Accepted publickey")
@@ -201,14 +197,14 @@ class TestCommands:
         assert sshd.log().count("Accepted publickey") == before
 
     def test_no_session_left_is_told(self):
-        with running_sshd(["MaxSessions 1"]) as server, opened(to(server)) as transport:
+        with running_sshd(["MaxSessions 2"]) as server, opened(to(server)) as transport:
             transport.start(["sleep", "60"], soon())
             with pytest.raises(DeviceUnreachable, match="session") as caught:
                 transport.run(["true"], soon())
             assert "MaxSessions" in caught.value.remedy
 
     def test_kill_needs_no_free_session(self):
-        with running_sshd(["MaxSessions 1"]) as server, opened(to(server)) as transport:
+        with running_sshd(["MaxSessions 2"]) as server, opened(to(server)) as transport:
             process = transport.start(["sh", "-c", "echo $$; exec sleep 60"], soon())
             pid = int(process.read_line(soon()))
             process.kill()

@@ -173,7 +173,7 @@ def test_equal_devices_share_the_cells_and_take_over_from_one_that_is_lost(fleet
 
 
 def test_a_device_that_keeps_failing_is_left_alone_until_it_is_well(fleet, store, tmp_path):
-    weak = fleet.add("weak", Faults(lost_after=5))
+    weak = fleet.add("weak", Faults(lost_after=2))
     work = job(tmp_path, [weak])
     assert not isinstance(measure(work, store, Silent()).device_errors[0], DeviceQuarantined)
     (error,) = measure(work, store, Silent()).device_errors
@@ -197,5 +197,5 @@ def test_a_candidate_that_takes_the_device_down_each_time_becomes_a_failure(flee
     outcome = measure(job(tmp_path, [fleet.add("weak", Faults())], patience_s=60.0), store, Silent())
     well, bad = outcome.measurements
     assert well.failure is None
-    assert bad.failure.kind is FailureKind.CRASH and "lost 3 times" in bad.failure.message
+    assert bad.failure.kind is FailureKind.CRASH and "lost 5 times" in bad.failure.message
     assert outcome.device_errors == []
