@@ -26,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from background_load import loaded_on_and_off
+from fleet_scale import run as run_simulation
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -36,6 +37,7 @@ from hwloop.devices.fleet import Device, LocalDevice
 from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
 from hwloop.records.comparison import Comparison, Finding
 from hwloop.store import Store
+from hwloop.testing.kills import kill_campaign
 from hwloop.testing.models import conv_net, perceptron
 
 Figures = dict[str, object]
@@ -203,10 +205,36 @@ def spread(values: list[float]) -> float:
     return 100 * statistics.stdev(values) / statistics.fmean(values)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
+def faults(options: argparse.Namespace) -> Figures:
+    """Kill processes of measuring runs at random points."""
+    with tempfile.TemporaryDirectory() as name:
+        local = Path(name) / "local"
+        local.mkdir()
+        settings = {"transport": "local", "cache_dir": str(local / "device"), "limits": {"settle_s": 0}}
+        found = kill_campaign(local, settings, options.kills, options.seed)
+    return {
+        "kills": found.kills.total(),
+        "kinds": dict(found.kills),
+        "runs": found.rounds,
+        "measurements": found.measurements,
+        "measurements_lost": len(found.lost),
+        "wrong_results_stored": len(found.wrong),
+        "left_behind": len(found.remains),
+        "longest_until_done_s": found.longest_command_s,
+    }
+
+
+def scale(options: argparse.Namespace) -> dict[str, float]:
+    """Simulate a large fleet."""
+    return run_simulation(100, 100_000)
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Figures | dict[str, float]]] = {
     "aa": false_alarms,
     "power": power,
     "repeatability": repeatability,
+    "faults": faults,
+    "scale": scale,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -12,14 +13,15 @@ C = TypeVar("C", bound=Hashable)
 
 @dataclass
 class _Group(Generic[C]):
-    """The cells of one kind of device: who has taken which, and which of those are begun or done."""
+    """The cells of one kind of device: which are free, and who has taken or begun the others that are not done."""
 
-    cells: list[C]
+    free: deque[C]
+    total: int
     members: list[str] = field(default_factory=list)
     owner: dict[C, str] = field(default_factory=dict)
     begun: set[C] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
-    done: set[C] = field(default_factory=set)
+    done: int = 0
 
 
 class Sharing(Generic[C]):
@@ -36,7 +38,10 @@ class Sharing(Generic[C]):
     def join(self, kind: str, device: str, cells: Iterable[C]) -> None:
         """Add a device to the others of its kind, or bring it back; all of a kind have the same cells."""
         with self._lock:
-            group = self._groups.setdefault(kind, _Group(list(cells)))
+            group = self._groups.get(kind)
+            if group is None:
+                free = deque(cells)
+                group = self._groups[kind] = _Group(free, len(free))
             group.lost.discard(device)
             if device not in group.members:
                 group.members.append(device)
@@ -45,12 +50,15 @@ class Sharing(Generic[C]):
         """Return a cell that nobody has, else one that a busy device has not begun, or that a lost one had; or None."""
         with self._lock:
             group = self._groups[kind]
-            free = [cell for cell in group.cells if cell not in group.owner]
-            waiting = [cell for cell in group.owner if self._stealable(group, cell, device)]
-            cell = free[0] if free else waiting[-1] if waiting else None
-            if cell is not None:
-                group.owner[cell] = device
-                group.begun.discard(cell)
+            if group.free:
+                cell = group.free.popleft()
+            else:
+                waiting = [cell for cell in group.owner if self._stealable(group, cell, device)]
+                if not waiting:
+                    return None
+                cell = waiting[-1]
+            group.owner[cell] = device
+            group.begun.discard(cell)
             return cell
 
     def begin(self, kind: str, device: str, cell: C) -> bool:
@@ -70,36 +78,40 @@ class Sharing(Generic[C]):
     def finish(self, kind: str, cell: C) -> None:
         """Note that a cell is measured, or can never be."""
         with self._lock:
-            self._groups[kind].done.add(cell)
+            group = self._groups[kind]
+            if group.owner.pop(cell, None) is not None:
+                group.begun.discard(cell)
+                group.done += 1
 
     def leave(self, kind: str, device: str) -> None:
         """Take a device out; what it has not finished is anybody's."""
         with self._lock:
             group = self._groups[kind]
             group.members.remove(device)
-            for cell in [cell for cell, owner in group.owner.items() if owner == device and cell not in group.done]:
+            for cell in [cell for cell, owner in group.owner.items() if owner == device]:
                 del group.owner[cell]
                 group.begun.discard(cell)
+                group.free.append(cell)
 
     def over(self, kind: str) -> bool:
         """Whether all cells of a kind are done."""
         with self._lock:
             group = self._groups[kind]
-            return len(group.done) == len(group.cells)
+            return group.done == group.total
 
     def share_done(self, kind: str) -> float:
         """Return how much of a kind's cells is done, from 0 to 1."""
         with self._lock:
             group = self._groups[kind]
-            return len(group.done) / len(group.cells) if group.cells else 1.0
+            return group.done / group.total if group.total else 1.0
 
     @staticmethod
     def _stealable(group: _Group[C], cell: C, device: str) -> bool:
         owner = group.owner[cell]
-        if owner == device or cell in group.done:
+        if owner == device:
             return False
         if owner in group.lost:
             return True
         # An idle owner is about to begin it: two idle devices would take it from each other for ever.
-        busy = any(group.owner[one] == owner and one not in group.done for one in group.begun)
+        busy = any(group.owner[one] == owner for one in group.begun)
         return busy and cell not in group.begun
