@@ -228,7 +228,7 @@ class _Check:
     ok: bool
     problems: list[str]
     remedy: str
-    holder: str = ""
+    holder: str | None = None
 
 
 def _checked(answer: _Answer) -> _Check:
@@ -242,7 +242,7 @@ def _checked(answer: _Answer) -> _Check:
     problems = [*general_problems(answer.facts)]
     problems += target_problems(answer.facts, target.record()) if target else []
     remedy = f"`hwloop devices facts {name}` shows what it has." if problems else ""
-    return _Check(name, not problems, problems, remedy, str(answer.holder) if answer.holder else "")
+    return _Check(name, not problems, problems, remedy, str(answer.holder) if answer.holder else None)
 
 
 def _print_facts(answer: _Answer) -> None:

@@ -97,7 +97,7 @@ class TestCheckAndFacts:
         shown = hwloop("check", "here", "--json")
         assert (shown.returncode, json.loads(shown.stdout)) == (
             0,
-            [{"device": "here", "ok": True, "problems": [], "remedy": ""}],
+            [{"device": "here", "ok": True, "problems": [], "remedy": "", "holder": None}],
         )
 
     def test_one_bad_device_does_not_hide_the_others_and_ends_with_3(self, hwloop, fleet: Path):
