@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import gc
-import itertools
 import os
 import select
 import signal
 import tempfile
+from array import array
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .cache import Cache
@@ -33,7 +32,7 @@ STDERR_KEPT_BYTES = 16384
 HOST_GONE, NO_REPLY = 10, 11
 
 
-def in_child(runtime: Runtime, cache: Cache, stderr_fd: int, number: int) -> NoReturn:
+def in_child(runtime: Runtime, cache: Cache, stderr_fd: int, jobs: array[int]) -> NoReturn:
     """Read one job, do it, reply to the host, and leave without the parent's clean-up."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: do not outlive the zygote
     lines = Lines(0, LONGEST_REQUEST_BYTES)
@@ -58,7 +57,7 @@ def in_child(runtime: Runtime, cache: Cache, stderr_fd: int, number: int) -> NoR
     except Exception as error:  # whatever it is, the host must hear of it
         message = failure("crashed", "%s: %s" % (type(error).__name__, error), stderr_fd)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    reply(host, {**message, "job": number})
+    reply(host, {**message, "job": jobs[0]})
     os._exit(0)
 
 
@@ -117,6 +116,7 @@ def serve_zygote(root: str, name: str, folder: str, lease: str = "") -> None:
     member = join(lease) if lease else None
     lease_fd = member.fileno() if member else -1
     runtime = RUNTIMES[name](cache.folder(folder))
+    jobs = array("q", [0])  # counted in place: each child must find the same memory
     requests = select.poll()
     requests.register(0, select.POLLIN)
     if member:
@@ -128,18 +128,18 @@ def serve_zygote(root: str, name: str, folder: str, lease: str = "") -> None:
         for _ in range(REHEARSALS):
             in_fresh_process(lambda: os._exit(0))
         reply(1, {"ok": {"protocol": PROTOCOL_VERSION}})
-        for number in itertools.count(1):
+        while True:
             if any(fd == lease_fd for fd, _ in requests.poll()):
                 return
             stderr.truncate(0)
             stderr.seek(0)
-            job = functools.partial(in_child, runtime, cache, stderr.fileno(), number)
-            status = in_fresh_process(job, lease_fd)
+            jobs[0] += 1
+            status = in_fresh_process(lambda: in_child(runtime, cache, stderr.fileno(), jobs), lease_fd)
             if status is None or (os.WIFEXITED(status) and os.WEXITSTATUS(status) == HOST_GONE):
                 return
             if status != 0:
                 kind, words = how_it_ended(status)
-                reply(1, {**failure(kind, words, stderr.fileno()), "job": number})
+                reply(1, {**failure(kind, words, stderr.fileno()), "job": jobs[0]})
 
 
 REHEARSALS = 2
