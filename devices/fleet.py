@@ -124,10 +124,11 @@ class SshDevice(TimedSettings):
     @field_validator("jump")
     @classmethod
     def _check_jump(cls, value: str | None) -> str | None:
-        for hop in value.split(",") if value is not None else ():
+        for number, hop in enumerate(value.split(",") if value is not None else (), 1):
             found = JUMP.fullmatch(hop.strip())
             if not found or not 1 <= int(found["port"] or 22) <= 65535:
-                raise ValueError(f"{hop.strip()!r} is no [user@]host[:port]")
+                # Not shown here, for there may be a password in it.
+                raise ValueError(f"jump host {number} is no [user@]host[:port]")
         return value
 
 

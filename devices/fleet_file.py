@@ -31,7 +31,7 @@ MODELS: dict[str, type[BaseSettings]] = {"local": LocalDevice, "ssh": SshDevice,
 WITHIN: dict[object, type[BaseModel]] = {"target": TargetSettings, "limits": LimitSettings}
 ADAPTER: TypeAdapter[Settings] = TypeAdapter(Annotated[Settings, Field(discriminator="transport")])
 SECRET = re.compile(r"pass(word|phrase|wd)?$|secret|token|private_key$", re.IGNORECASE)
-CREDENTIALS = re.compile(r":[^@\s,/]*@")
+CREDENTIALS = re.compile(r":.*@", re.DOTALL)  # rather too much than part of a password
 EXAMPLE = "Begin it with `devices:` and, below, `  local: {transport: local}`."
 # What pydantic says in Python's words.
 PLAIN_WORDS = {

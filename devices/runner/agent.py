@@ -58,7 +58,10 @@ class Agent:
         """Return the answer to one request; whatever it holds, the agent lives on."""
         try:
             request = checked(parse(line))
-            return {"ok": getattr(self, "do_" + request["op"])(request)}
+            handler = getattr(self, "do_" + request["op"], None)
+            if handler is None:
+                raise Refused("%r is no request to an agent" % request["op"])
+            return {"ok": handler(request)}
         except OSError as error:
             return {"error": {"kind": "disk full" if error.errno in (28, 122) else "os", "message": str(error)}}
         except (Refused, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:

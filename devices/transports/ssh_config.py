@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,8 @@ def _jumps(chain: str, config: paramiko.SSHConfig, depth: int) -> list[Hop]:
     for text in chain.split(","):
         found = JUMP.fullmatch(text.strip().removeprefix("ssh://"))
         if not found:
-            raise UsageError(f"the jump host {text.strip()!r} is no [user@]host[:port]", remedy="Check ProxyJump.")
+            shown = re.sub(":.*@", ":...@", text.strip(), flags=re.DOTALL)  # there may be a password in it
+            raise UsageError(f"the jump host {shown!r} is no [user@]host[:port]", remedy="Check ProxyJump.")
         port = int(found["port"]) if found["port"] else None
         hop, own_jump = _resolve(_Wanted(found["host"].strip("[]"), found["user"], port), config)
         if not hops:

@@ -37,9 +37,11 @@ AT_ONCE = 16
 
 
 @app.callback(invoke_without_command=True)
-def _alone(context: typer.Context) -> None:
+def _alone(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is None:
-        list_devices()
+        list_devices(as_json=as_json)
+    elif as_json:
+        raise UsageError("--json stands before the command", remedy="Write it behind: hwloop devices list --json")
 
 
 @app.command("list", epilog="Example: hwloop devices list --json")

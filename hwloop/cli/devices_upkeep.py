@@ -53,7 +53,8 @@ def release(
 
 
 def clean(
-    names: Names,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME|TAG]...", show_default=False)] = None,
+    all_devices: Annotated[bool, typer.Option("--all-devices", help="The whole fleet.")] = False,
     everything: Annotated[
         bool, typer.Option("--everything", help="Also what is within the cache's limit: runtimes and models.")
     ] = False,
@@ -69,8 +70,10 @@ def clean(
     from hwloop.devices.lease import Owner
     from hwloop.devices.transports.factory import open_session
 
+    if bool(names) == all_devices:
+        raise UsageError("name devices to clean, or --all-devices", remedy="As in: hwloop devices clean kitchen-pi")
     freed = []
-    for device in load_fleet(devices).select(names):
+    for device in load_fleet(devices).select(names or []):
         session = open_session(device, say)
         try:
             session.lease(Owner.here("cleaning"), Deadline.after(0), wait=False, told=lambda holder: None)

@@ -52,6 +52,16 @@ def world(tmp_path):
 def test_bare_devices_lists_the_fleet(world):
     status, out, _ = world.run("devices")
     assert status == 0 and "box" in out
+    status, out, _ = world.run("devices", "--json")
+    assert status == 0 and json.loads(out)[0]["name"] == "box"
+    status, _, err = world.run("devices", "--json", "check")
+    assert status == 2 and "behind" in err
+
+
+def test_cleaning_names_devices_or_all_of_them(world):
+    for words in ([], ["box", "--all-devices"]):
+        status, _, err = world.run("devices", "clean", *words)
+        assert status == 2 and "--all-devices" in err
 
 
 def test_a_quarantined_device_is_shown_with_its_reason_and_a_check_lifts_it(world):
@@ -81,7 +91,7 @@ def test_a_damaged_file_of_quarantines_is_told_with_a_remedy(world):
 
 
 def test_a_held_device_is_shown_taken_away_and_cleaned(world):
-    model = perceptron(world.folder / "model.onnx")
+    model = perceptron(world.folder / "model.onnx", [1024, 1024, 1024])  # so large that it takes the whole minute
     measuring = world.start("measure", str(model), "-d", "box", "-r", "onnxruntime", "--seconds", "60", "--width", "0")
     try:
         assert "measuring 1 model" in until_held(world, measuring.pid)
