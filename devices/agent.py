@@ -9,7 +9,7 @@ from typing import Any
 
 from hwloop.deadline import Deadline
 from hwloop.devices.transports.base import Process
-from hwloop.errors import DeviceDiskFull, DeviceUnsuited, RunnerError
+from hwloop.errors import DeviceDiskFull, DeviceTimeout, DeviceUnreachable, DeviceUnsuited, RunnerError
 
 
 def exchange(device: str, process: Process, request: Mapping[str, object], deadline: Deadline) -> dict[str, Any]:
@@ -57,8 +57,23 @@ class Agent:
         self._device = device
         self._process = process
         self._lock = threading.Lock()
+        self._owes = False
 
     def ask(self, op: str, deadline: Deadline, **fields: object) -> Any:
-        """Send one request and return its result; errors as for `exchange`."""
-        with self._lock:
+        """Send one request and return its result; errors as for `exchange`.
+
+        Raises:
+            DeviceTimeout: it is busy with another request until the deadline; nothing was sent.
+            DeviceUnreachable: it still owes an answer from before, which would be taken for this one's.
+        """
+        if not self._lock.acquire(timeout=deadline.remaining_s):
+            raise DeviceTimeout(self._device, "its runner is busy with another request")
+        try:
+            if self._owes:
+                raise DeviceUnreachable(self._device, "its runner did not answer in time before")
             return exchange(self._device, self._process, {"op": op, **fields}, deadline)["ok"]
+        except DeviceTimeout:
+            self._owes = True
+            raise
+        finally:
+            self._lock.release()

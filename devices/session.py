@@ -187,6 +187,8 @@ class DeviceSession:
         while not self._closed.wait(BEAT_S):
             try:
                 self._ask("beat")
+            except DeviceTimeout:
+                continue  # it is busy with something of this session, which counts as a beat there
             except DeviceError:
                 return
 

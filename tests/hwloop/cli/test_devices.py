@@ -95,10 +95,9 @@ class TestList:
 class TestCheckAndFacts:
     def test_this_machine_is_fine(self, hwloop, fleet: Path):
         shown = hwloop("check", "here", "--json")
-        assert (shown.returncode, json.loads(shown.stdout)) == (
-            0,
-            [{"device": "here", "ok": True, "problems": [], "remedy": "", "holder": None}],
-        )
+        (item,) = json.loads(shown.stdout)
+        del item["holder"]  # somebody else may be measuring on this machine just now
+        assert (shown.returncode, item) == (0, {"device": "here", "ok": True, "problems": [], "remedy": ""})
 
     def test_one_bad_device_does_not_hide_the_others_and_ends_with_3(self, hwloop, fleet: Path):
         shown = hwloop("check")
