@@ -23,7 +23,12 @@ class Mute:
 
 def test_a_request_waits_for_another_one_no_longer_than_its_deadline():
     agent = Agent("box", Mute())
-    first = threading.Thread(target=lambda: pytest.raises(DeviceTimeout, agent.ask, "facts", Deadline.after(2.0)))
+
+    def ask_first():
+        with pytest.raises(DeviceTimeout):
+            agent.ask("facts", Deadline.after(2.0))
+
+    first = threading.Thread(target=ask_first)
     first.start()
     time.sleep(0.2)
     with pytest.raises(DeviceTimeout, match="busy"):
