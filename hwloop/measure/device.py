@@ -10,38 +10,34 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from hwloop.artifacts import ArtifactArchive
 from hwloop.deadline import Deadline
 from hwloop.devices import quarantine
 from hwloop.devices.checks import general_problems, refuse_unsuited, target_problems
 from hwloop.devices.fleet import Device
-from hwloop.devices.folders import Blob
 from hwloop.devices.jobs import job_request
 from hwloop.devices.lease import Holder, Owner
-from hwloop.devices.provision import ProvisionedRuntime, provision
+from hwloop.devices.provision import ProvisionedRuntime
 from hwloop.devices.session import DeviceSession
 from hwloop.devices.transports.factory import open_session
 from hwloop.digests import digest_json
-from hwloop.errors import DeviceBusy, DeviceError, DeviceQuarantined, DeviceUnsuited, InfrastructureError
+from hwloop.errors import DeviceError, DeviceUnsuited, InfrastructureError
 from hwloop.exporter.device_target import target_for
 from hwloop.exporter.runtimes.base import Runtime
-from hwloop.measure.cells import Cell, CellKey, artifact_folder
+from hwloop.measure.cells import Cell, CellKey
 from hwloop.measure.gates import Gate
+from hwloop.measure.giving_up import give_up, refuse_quarantined
 from hwloop.measure.job import DeviceClock, MeasureJob, Observer
+from hwloop.measure.preparing import Preparer, Settled
 from hwloop.measure.quiet import Quiet
 from hwloop.measure.recovery import Patience, may_pass, retrying
 from hwloop.measure.sharing import Sharing
 from hwloop.measure.waiting import told_once
-from hwloop.measure.workload import Workload
-from hwloop.records import Artifact, DeviceFacts, Evidence, Failure, FailureKind, Measurement, Subject, Target, Verdict
+from hwloop.records import DeviceFacts, Evidence, Failure, FailureKind, Measurement, Target, Verdict
 from hwloop.schedule import Schedule
 from hwloop.stats import summarise
 from hwloop.store import Store
-from hwloop.verdict import holds_under, verdict_of
+from hwloop.verdict import verdict_of
 
-FETCH_S = 1200.0
-BUILD_S = 600.0
-PUSH_S = 900.0
 READY_CHECK_S = 0.5
 EVIDENCE_S = 300.0  # the agent may be unpacking meanwhile
 LEASE_WAIT_S = 24 * 3600.0
@@ -73,10 +69,10 @@ class DeviceRun:
         self._kind = ""
         self._no_more = False  # cells to be taken
         self._half_made: list[CellKey] = []  # when the last session was lost
-        self._inputs_folder = inputs_folder
         threads = device.settings.threads or job.protocol.threads
         self._protocol = replace(job.protocol, threads=threads)
         self._emulated = device.emulated
+        self._preparer = Preparer(device, job, self._protocol, store, quiet, inputs_folder, observer.say)
         self._schedule: Schedule[CellKey] = Schedule(self._protocol, emulated=self._emulated)
         self._cells: dict[CellKey, Cell] = {}
         self._changed = threading.Condition()
@@ -87,7 +83,6 @@ class DeviceRun:
         self._strikes: Counter[CellKey] = Counter()
         self._preparing_error: BaseException | None = None
         self._session: DeviceSession | None = None
-        self._archive = ArtifactArchive()
         self._target: Target
         self._facts: DeviceFacts
         self._identity = ""
@@ -103,13 +98,14 @@ class DeviceRun:
         started = time.monotonic()
         self._observer.planned(self.device.name, len(self._keys))
         try:
-            self._refuse_quarantined()
+            refuse_quarantined(self._store, self.device.name, despite=self._job.despite_quarantine)
             retrying(self._patience, self._told_to_stop, self._tell_of_retry)(self._attempt)
             quarantine.lift(self._store.path, self.device.name)
         except InfrastructureError as error:
             # What breaks because the host said stop is no fault of the device.
             if not self._told_to_stop.is_set():
-                self._give_up(error)
+                had_its_chance = self._patience.was_reached and self._patience.exhausted
+                give_up(self._store, self.device.name, error, had_its_chance, self._observer.say)
                 raise
         finally:
             self._close_session()
@@ -175,24 +171,6 @@ class DeviceRun:
     def _tell_of_retry(self, error: DeviceError, pause_s: float, failures: int) -> None:
         words = str(error).splitlines()[0]
         self._observer.say(f"{words}; trying again in {pause_s:.0f} s ({failures})")
-
-    def _refuse_quarantined(self) -> None:
-        record = quarantine.quarantined(self._store.path).get(self.device.name)
-        if record and not self._job.despite_quarantine:
-            raise DeviceQuarantined(
-                self.device.name,
-                f"it is quarantined since {record.since}, after {record.failures} failures: {record.reason}",
-                remedy=f"hwloop devices check {self.device.name} lifts that when it is well; "
-                "--despite-quarantine tries it.",
-            )
-
-    def _give_up(self, error: InfrastructureError) -> None:
-        """Quarantine a device that had all its chances."""
-        if isinstance(error, DeviceError) and not isinstance(error, DeviceBusy | DeviceQuarantined):
-            reason = str(error).splitlines()[0].removeprefix(f"device {self.device.name}: ")
-            had_its_chance = self._patience.was_reached and self._patience.exhausted
-            if quarantine.note_failure(self._store.path, self.device.name, reason, at_once=had_its_chance):
-                self._observer.say(f"{self.device.name} is quarantined; `hwloop devices` shows why")
 
     def stop(self) -> None:
         """End what runs on the device, from any thread; `run` returns soon after."""
@@ -263,8 +241,9 @@ class DeviceRun:
             while (key := self._take()) is not None:
                 runtime = next(one for one in self._job.runtimes if one.name == key.runtime)
                 if key.runtime not in runtimes:
-                    runtimes[key.runtime] = self._provision(session, runtime)
-                self._prepare(session, key, runtime, runtimes[key.runtime])
+                    with self._timed_as("provision_s"):
+                        runtimes[key.runtime] = self._preparer.provision(session, runtime)
+                self._make_ready(session, key, runtime, runtimes[key.runtime])
             self._no_more = True
         except BaseException as error:  # noqa: BLE001  handed to the timing thread, which raises it
             self._preparing_error = error
@@ -294,97 +273,30 @@ class DeviceRun:
         with self._changed:
             return self.device.name in self._job.sharing and len(self._schedule.open_cells) >= AHEAD
 
-    def _bring_back(self, session: DeviceSession, cell: Cell) -> None:
-        """Make a cell of a former session ready again; the device may have lost what was pushed."""
-        session.push([cell.runtime_folder, cell.folder], cell.blobs, Deadline.after(PUSH_S))
-        with self._changed:
-            self._schedule.ready(cell.key)
-            self._changed.notify_all()
-
-    def _provision(self, session: DeviceSession, runtime: Runtime) -> ProvisionedRuntime:
-        with self._timed_as("provision_s"):
-            found = provision(
-                runtime.needs(), self.device.name, session.facts, Deadline.after(FETCH_S), self._observer.say
-            )
-            session.push([found.folder], [], Deadline.after(PUSH_S))
-        return found
-
-    def _prepare(self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime) -> None:
-        workload = self._job.workloads[key.workload]
-        target = self._target
-        self._observer.progressed(self.device.name, f"building {workload.name} for {key.runtime}", self._share())
-        # What could not be built is known by what it would have been built from.
-        recipe = digest_json([runtime.revision, workload.model.digest, asdict(target)])
-        unbuilt = self._subject(session, workload, key, provisioned, None, recipe)
-        failed = None if self._job.fresh else self._store.finished(unbuilt.key)
-        if failed and failed.failure and failed.failure.kind is FailureKind.UNSUPPORTED:
-            self._note(key, failed, reused=True)
-            self._close(key)
-            return
-        with self._quiet.noise() if runtime.compiles else nullcontext():
-            built = runtime.build(workload.model, target, provisioned.version, Deadline.after(BUILD_S))
-        if isinstance(built, Failure):
-            self._note(key, self._store.add_failure(unbuilt, built), reused=False)
-            self._close(key)
-            return
-        subject = self._subject(session, workload, key, provisioned, built, built.digest)
-        known = None if self._job.fresh else self._store.finished(subject.key)
-        # Under other limits than those of its day it may have another verdict: then it is measured again.
-        if known and holds_under(known, self._store.runs(known.id), self.device.limits(self._facts)):
-            self._note(key, known, reused=True)
-            self._close(key)
-            return
-        self._push(session, key, workload, built, subject, provisioned)
-
-    def _push(
-        self,
-        session: DeviceSession,
-        key: CellKey,
-        workload: Workload,
-        artifact: Artifact,
-        subject: Subject,
-        provisioned: ProvisionedRuntime,
+    def _make_ready(
+        self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime
     ) -> None:
-        files = workload.inputs.write(self._inputs_folder)
-        blobs = [Blob(path, workload.inputs.digests[name]) for name, path in files.items()]
-        self._archive.keep(artifact, files, workload.inputs.digest)
-        folder = artifact_folder(artifact)
-        session.push([folder], blobs, Deadline.after(PUSH_S))
-        resumed = None if self._job.fresh else self._store.unfinished(subject.key)
-        measurement_id, runs = resumed or (self._store.begin(subject), [])
-        cell = Cell(key, workload, artifact, subject, folder, provisioned.folder, blobs, measurement_id, list(runs))
+        name = self._job.workloads[key.workload].name
+        self._observer.progressed(self.device.name, f"building {name} for {key.runtime}", self._share())
+        made = self._preparer.prepare(session, key, runtime, provisioned, self._target)
+        if isinstance(made, Settled):
+            self._note(key, made.measurement, reused=made.reused)
+            self._close(key)
+            return
         with self._changed:
-            self._cells[key] = cell
-            self._schedule.ready(key, runs)
+            self._cells[key] = made
+            self._schedule.ready(key, made.runs)
             closed = self._schedule.is_closed(key)
             self._changed.notify_all()
         if closed:
-            self._finish(cell)
+            self._finish(made)
 
-    def _subject(
-        self,
-        session: DeviceSession,
-        workload: Workload,
-        key: CellKey,
-        provisioned: ProvisionedRuntime,
-        artifact: Artifact | None,
-        artifact_digest: str,
-    ) -> Subject:
-        return Subject(
-            model=workload.name,
-            model_digest=workload.model.digest,
-            artifact_digest=artifact_digest,
-            artifact_bytes=artifact.size_bytes if artifact else 0,
-            inputs_digest=workload.inputs.digest,
-            device=self.device.name,
-            device_identity=session.facts.identity,
-            runtime=key.runtime,
-            runtime_version=provisioned.version,
-            threads=self._protocol.threads,
-            batch=workload.batch,
-            emulated=self._emulated,
-            protocol=asdict(self._protocol),
-        )
+    def _bring_back(self, session: DeviceSession, cell: Cell) -> None:
+        """Make a cell of a former session ready again."""
+        self._preparer.bring_back(session, cell)
+        with self._changed:
+            self._schedule.ready(cell.key)
+            self._changed.notify_all()
 
     # ── timing ──
 

@@ -102,7 +102,7 @@ class TestCheckAndFacts:
     def test_one_bad_device_does_not_hide_the_others_and_ends_with_3(self, hwloop, fleet: Path):
         shown = hwloop("check")
         assert shown.returncode == 3
-        assert shown.stdout.splitlines()[0].split() == ["here", "OK"]
+        assert shown.stdout.splitlines()[0].split()[:2] == ["here", "OK"]
         assert "hwloop devices trust board" in shown.stdout
         assert "Connection refused" in shown.stdout
 
@@ -130,7 +130,7 @@ class TestTrust:
         shown = hwloop("trust", "board", "--fingerprint", fingerprint(sshd), "--json")
         assert shown.returncode == 0
         assert json.loads(shown.stdout)[0]["fingerprint"] == fingerprint(sshd)
-        assert hwloop("check", "board").stdout.split() == ["board", "OK"]
+        assert hwloop("check", "board").stdout.split()[:2] == ["board", "OK"]
         assert "pinned already" in hwloop("trust", "board").stdout
 
     def test_refuses_a_key_of_another_fingerprint(self, hwloop, fleet: Path, tmp_path: Path):
@@ -170,7 +170,7 @@ class TestTrust:
             assert hwloop("trust", "board", *wanted).returncode == 0
             pinned = (tmp_path / "config" / "known_hosts").read_text().splitlines()
             assert [line.split()[0] for line in pinned] == [f"[{gate.host}]:{gate.port}", "board"]
-            assert hwloop("check", "board").stdout.split() == ["board", "OK"]
+            assert hwloop("check", "board").stdout.split()[:2] == ["board", "OK"]
 
     def test_other_devices_need_none(self, hwloop, fleet: Path):
         shown = hwloop("trust", "here", "--json")

@@ -1,0 +1,145 @@
+"""From a workload and a runtime to a cell that stands on the device, or to what is known of it already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hwloop.artifacts import ArtifactArchive
+from hwloop.deadline import Deadline
+from hwloop.devices.fleet import Device
+from hwloop.devices.folders import Blob
+from hwloop.devices.provision import ProvisionedRuntime, provision
+from hwloop.devices.session import DeviceSession
+from hwloop.digests import digest_json
+from hwloop.exporter.runtimes.base import Runtime
+from hwloop.measure.cells import Cell, CellKey, artifact_folder
+from hwloop.measure.job import MeasureJob
+from hwloop.measure.quiet import Quiet
+from hwloop.measure.workload import Workload
+from hwloop.records import Artifact, Failure, FailureKind, Measurement, Subject, Target, TimingProtocol
+from hwloop.store import Store
+from hwloop.verdict import holds_under
+
+FETCH_S = 1200.0
+BUILD_S = 600.0
+PUSH_S = 900.0
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A cell that needs no timing: `reused` from the store, or a model that could not be built."""
+
+    measurement: Measurement
+    reused: bool
+
+
+class Preparer:
+    """Makes the cells of one device ready, session after session."""
+
+    def __init__(
+        self,
+        device: Device,
+        job: MeasureJob,
+        protocol: TimingProtocol,
+        store: Store,
+        quiet: Quiet,
+        inputs_folder: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self._device = device
+        self._job = job
+        self._protocol = protocol
+        self._store = store
+        self._quiet = quiet
+        self._inputs_folder = inputs_folder
+        self._say = say
+        self._archive = ArtifactArchive()
+
+    def provision(self, session: DeviceSession, runtime: Runtime) -> ProvisionedRuntime:
+        """Bring a runtime to the device.
+
+        Raises:
+            FetchError: its wheels could not be fetched.
+            DeviceError: the device failed, or no wheel suits it.
+        """
+        deadline = Deadline.after(FETCH_S)
+        found = provision(runtime.needs(), self._device.name, session.facts, deadline, self._say)
+        session.push([found.folder], [], Deadline.after(PUSH_S))
+        return found
+
+    def bring_back(self, session: DeviceSession, cell: Cell) -> None:
+        """Push again what a former session pushed for a cell; the device may have lost it."""
+        session.push([cell.runtime_folder, cell.folder], cell.blobs, Deadline.after(PUSH_S))
+
+    def prepare(
+        self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime, target: Target
+    ) -> Cell | Settled:
+        """Build a cell and push it; or return what the store knows of it, or why it could not be built.
+
+        Raises:
+            UsageError: a tool that the build needs is not installed.
+            InfrastructureError: the device failed, or the build was stopped.
+        """
+        workload = self._job.workloads[key.workload]
+        # What could not be built is known by what it would have been built from.
+        recipe = digest_json([runtime.revision, workload.model.digest, asdict(target)])
+        unbuilt = self._subject(session, workload, key, provisioned, None, recipe)
+        failed = None if self._job.fresh else self._store.finished(unbuilt.key)
+        if failed and failed.failure and failed.failure.kind is FailureKind.UNSUPPORTED:
+            return Settled(failed, reused=True)
+        with self._quiet.noise() if runtime.compiles else nullcontext():
+            built = runtime.build(workload.model, target, provisioned.version, Deadline.after(BUILD_S))
+        if isinstance(built, Failure):
+            return Settled(self._store.add_failure(unbuilt, built), reused=False)
+        subject = self._subject(session, workload, key, provisioned, built, built.digest)
+        known = None if self._job.fresh else self._store.finished(subject.key)
+        # Under other limits than those of its day it may have another verdict: then it is measured again.
+        if known and holds_under(known, self._store.runs(known.id), self._device.limits(session.facts)):
+            return Settled(known, reused=True)
+        return self._push(session, key, workload, built, subject, provisioned)
+
+    def _push(
+        self,
+        session: DeviceSession,
+        key: CellKey,
+        workload: Workload,
+        artifact: Artifact,
+        subject: Subject,
+        provisioned: ProvisionedRuntime,
+    ) -> Cell:
+        files = workload.inputs.write(self._inputs_folder)
+        blobs = [Blob(path, workload.inputs.digests[name]) for name, path in files.items()]
+        self._archive.keep(artifact, files, workload.inputs.digest)
+        folder = artifact_folder(artifact)
+        session.push([folder], blobs, Deadline.after(PUSH_S))
+        resumed = None if self._job.fresh else self._store.unfinished(subject.key)
+        measurement_id, runs = resumed or (self._store.begin(subject), [])
+        return Cell(key, workload, artifact, subject, folder, provisioned.folder, blobs, measurement_id, list(runs))
+
+    def _subject(
+        self,
+        session: DeviceSession,
+        workload: Workload,
+        key: CellKey,
+        provisioned: ProvisionedRuntime,
+        artifact: Artifact | None,
+        artifact_digest: str,
+    ) -> Subject:
+        return Subject(
+            model=workload.name,
+            model_digest=workload.model.digest,
+            artifact_digest=artifact_digest,
+            artifact_bytes=artifact.size_bytes if artifact else 0,
+            inputs_digest=workload.inputs.digest,
+            device=self._device.name,
+            device_identity=session.facts.identity,
+            runtime=key.runtime,
+            runtime_version=provisioned.version,
+            threads=self._protocol.threads,
+            batch=workload.batch,
+            emulated=self._device.emulated,
+            protocol=asdict(self._protocol),
+        )
