@@ -110,6 +110,11 @@ def how_it_ended(status: int) -> tuple[str, str]:
     return "crashed", "the runtime was ended by %s%s" % (signal.Signals(number).name, hint)
 
 
+def lease_ended(requests: select.poll, lease_fd: int, timeout_ms: int | None) -> bool:
+    """Wait for a request, or for the end of the lease; return whether it was that."""
+    return lease_fd in [fd for fd, _ in requests.poll(timeout_ms)]
+
+
 def serve_zygote(root: str, name: str, folder: str, lease: str = "") -> None:
     """Import a runtime, then run jobs in fresh processes until standard input, or the lease, ends."""
     cache = Cache(root)
@@ -126,10 +131,11 @@ def serve_zygote(root: str, name: str, folder: str, lease: str = "") -> None:
     gc.disable()  # a collection would come at another moment in each child
     with tempfile.TemporaryFile() as stderr:
         for _ in range(REHEARSALS):
-            in_fresh_process(lambda: os._exit(0))
+            lease_ended(requests, lease_fd, 0)
+            in_fresh_process(lambda: os._exit(0), lease_fd)
         reply(1, {"ok": {"protocol": PROTOCOL_VERSION}})
         while True:
-            if any(fd == lease_fd for fd, _ in requests.poll()):
+            if lease_ended(requests, lease_fd, None):
                 return
             stderr.truncate(0)
             stderr.seek(0)
