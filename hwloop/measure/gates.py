@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hwloop.records import Evidence, Limits
 from hwloop.verdict import LIVE_THROTTLE_BITS
 
+SHORTEST_S = 0.001
 LOOK_S = 0.25  # between two looks: twenty-five of the kernel's ticks
 RISING_C = 1.0  # from one look to the next
 MARGIN_C = 3.0  # below the highest temperature, as timing warms the device
@@ -64,7 +65,7 @@ class Gate:
             if not self._told:
                 self._told = True
                 self._say(f"waiting up to {limit_s:g} s for a calm device: {unrest}")
-            if self._wait(min(LOOK_S, left_s)):
+            if self._wait(min(LOOK_S, max(left_s, SHORTEST_S))):
                 break
             now = self._read()
             unrest = self._since(last, now)
