@@ -47,7 +47,16 @@ class World:
     def start(self, *words):
         command = [sys.executable, "-m", "hwloop", *map(str, words)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=self.folder, env=self.environment)
+        # What starts tests in the background has them ignore Ctrl-C, and children inherit that.
+        return subprocess.Popen(
+            command,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            cwd=self.folder,
+            env=self.environment,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
     def hwloop(self, *words):
         process = self.start(*words)
