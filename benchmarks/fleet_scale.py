@@ -110,7 +110,8 @@ def run(devices: int, measurements: int) -> dict[str, float]:
         fleet = []
         for number in range(devices):
             kind = f"kind{number % KINDS}"
-            sharing.join(kind, f"device{number}", cells[kind])
+            sharing.meet(kind, f"device{number}", f"board{number}", cells[kind])
+            sharing.join(kind, f"device{number}")
             fleet.append(SimulatedDevice(f"device{number}", kind, sharing, store, number))
         draw, finished, start = random.Random(0), 0, time.perf_counter()
         with Console(stderr=True) as console:

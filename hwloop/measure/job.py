@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -83,6 +85,15 @@ class DeviceClock:
     calm_s: float = 0.0
     idle_s: float = 0.0
     wall_s: float = 0.0
+
+    @contextmanager
+    def adding_to(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to a figure."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + time.monotonic() - start)
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from hwloop.artifacts import ArtifactArchive
 from hwloop.deadline import Deadline
@@ -14,6 +16,7 @@ from hwloop.devices.folders import Blob
 from hwloop.devices.provision import ProvisionedRuntime, provision
 from hwloop.devices.session import DeviceSession
 from hwloop.digests import digest_json
+from hwloop.errors import FetchError
 from hwloop.exporter.runtimes.base import Runtime
 from hwloop.measure.cells import Cell, CellKey, artifact_folder
 from hwloop.measure.job import MeasureJob
@@ -24,16 +27,17 @@ from hwloop.store import Store
 from hwloop.verdict import holds_under
 
 FETCH_S = 1200.0
+FETCH_ATTEMPTS, FETCH_PAUSE_S = 3, 2.0
 BUILD_S = 600.0
 PUSH_S = 900.0
 
 
 @dataclass(frozen=True)
-class Settled:
-    """A cell that needs no timing: `reused` from the store, or a model that could not be built."""
+class Unbuilt:
+    """A cell whose model could not be built, and why."""
 
-    measurement: Measurement
-    reused: bool
+    subject: Subject
+    failure: Failure
 
 
 class Preparer:
@@ -66,7 +70,13 @@ class Preparer:
             DeviceError: the device failed, or no wheel suits it.
         """
         deadline = Deadline.after(FETCH_S)
-        found = provision(runtime.needs(), self._device.name, session.facts, deadline, self._say)
+        fetching = Retrying(
+            retry=retry_if_exception_type(FetchError),
+            stop=stop_after_attempt(FETCH_ATTEMPTS),
+            wait=wait_random_exponential(FETCH_PAUSE_S),
+            reraise=True,
+        )
+        found = fetching(provision, runtime.needs(), self._device.name, session.facts, deadline, self._say)
         session.push([found.folder], [], Deadline.after(PUSH_S))
         return found
 
@@ -75,31 +85,49 @@ class Preparer:
         session.push([cell.runtime_folder, cell.folder], cell.blobs, Deadline.after(PUSH_S))
 
     def prepare(
-        self, session: DeviceSession, key: CellKey, runtime: Runtime, provisioned: ProvisionedRuntime, target: Target
-    ) -> Cell | Settled:
+        self,
+        session: DeviceSession,
+        key: CellKey,
+        provisioned: ProvisionedRuntime,
+        target: Target,
+        equals: Sequence[tuple[str, str]],
+    ) -> Cell | Measurement | Unbuilt:
         """Build a cell and push it; or return what the store knows of it, or why it could not be built.
+
+        What one of `equals` (names and identities of devices, the own first) has measured is as good as the own.
 
         Raises:
             UsageError: a tool that the build needs is not installed.
             InfrastructureError: the device failed, or the build was stopped.
         """
-        workload = self._job.workloads[key.workload]
+        workload, runtime = self._job.workloads[key.workload], self.runtime(key)
         # What could not be built is known by what it would have been built from.
         recipe = digest_json([runtime.revision, workload.model.digest, asdict(target)])
         unbuilt = self._subject(session, workload, key, provisioned, None, recipe)
-        failed = None if self._job.fresh else self._store.finished(unbuilt.key)
-        if failed and failed.failure and failed.failure.kind is FailureKind.UNSUPPORTED:
-            return Settled(failed, reused=True)
+        known = self._known(unbuilt, equals)
+        if known and known.failure and known.failure.kind is FailureKind.UNSUPPORTED:
+            return known
         with self._quiet.noise() if runtime.compiles else nullcontext():
             built = runtime.build(workload.model, target, provisioned.version, Deadline.after(BUILD_S))
         if isinstance(built, Failure):
-            return Settled(self._store.add_failure(unbuilt, built), reused=False)
+            return Unbuilt(unbuilt, built)
         subject = self._subject(session, workload, key, provisioned, built, built.digest)
-        known = None if self._job.fresh else self._store.finished(subject.key)
+        known = self._known(subject, equals)
         # Under other limits than those of its day it may have another verdict: then it is measured again.
         if known and holds_under(known, self._store.runs(known.id), self._device.limits(session.facts)):
-            return Settled(known, reused=True)
+            return known
         return self._push(session, key, workload, built, subject, provisioned)
+
+    def runtime(self, key: CellKey) -> Runtime:
+        """Return the runtime of a cell."""
+        return next(one for one in self._job.runtimes if one.name == key.runtime)
+
+    def _known(self, subject: Subject, equals: Sequence[tuple[str, str]]) -> Measurement | None:
+        """Return what the store has of a subject on one of these devices."""
+        if self._job.fresh:
+            return None
+        keys = [replace(subject, device=name, device_identity=identity).key for name, identity in equals]
+        return next((found for key in keys if (found := self._store.finished(key))), None)
 
     def _push(
         self,

@@ -13,6 +13,7 @@ from hwloop.errors import DeviceError, DeviceTimeout, DeviceUnreachable, RunnerE
 
 FIRST_CONTACT_S = 10.0
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+LOOK_S = 0.5
 BROKEN_RUNNERS = 5  # in a row: one that breaks its contract each time will not mend
 
 
@@ -47,6 +48,15 @@ class Patience:
         self.failures += 1
         self.broken_runners = self.broken_runners + 1 if isinstance(error, RunnerError) else 0
 
+    def waited(self, seconds: float) -> None:
+        """Note that others had the device meanwhile, which is no failure of it."""
+        self._deadline = Deadline(self._deadline.at_s + seconds)
+
+    @property
+    def remaining_s(self) -> float:
+        """How long the device may still fail."""
+        return self._deadline.remaining_s
+
     @property
     def was_reached(self) -> bool:
         """Whether the device ever answered."""
@@ -63,10 +73,16 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, DeviceUnreachable | DeviceTimeout | RunnerError)
 
 
-def retrying(patience: Patience, stop: threading.Event, told: Callable[[DeviceError, float, int], None]) -> Retrying:
+def retrying(
+    patience: Patience,
+    stop: threading.Event,
+    told: Callable[[DeviceError, float, int], None],
+    over: Callable[[], bool] = lambda: False,
+) -> Retrying:
     """Return what runs a function until it returns, pausing ever longer after failures that may pass.
 
-    `told` hears the error, the pause in seconds and how many failures there were in a row. `stop` ends a pause.
+    `told` hears the error, the pause in seconds and how many failures there were in a row. `stop` ends a pause,
+    and so does `over`, which says that nothing is left to do: the function is called once more, and knows it too.
     """
 
     def note(state: RetryCallState) -> bool:
@@ -78,7 +94,7 @@ def retrying(patience: Patience, stop: threading.Event, told: Callable[[DeviceEr
 
     def pause_s(state: RetryCallState) -> float:
         doubled_s = SHORTEST_PAUSE_S * 2.0 ** min(patience.failures - 1, 10)
-        return min(LONGEST_PAUSE_S, doubled_s) * random.uniform(0.75, 1.25)
+        return min(patience.remaining_s, min(LONGEST_PAUSE_S, doubled_s) * random.uniform(0.75, 1.25))
 
     def tell(state: RetryCallState) -> None:
         assert state.outcome and state.next_action
@@ -87,7 +103,9 @@ def retrying(patience: Patience, stop: threading.Event, told: Callable[[DeviceEr
         told(error, state.next_action.sleep, patience.failures)
 
     def pause(seconds: float) -> None:
-        stop.wait(seconds)
+        deadline = Deadline.after(seconds)
+        while not (deadline.expired or over()) and not stop.wait(min(LOOK_S, deadline.remaining_s)):
+            pass
 
     return Retrying(
         retry=retry_if_exception(may_pass),

@@ -28,7 +28,7 @@ def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
     """
     outcome = Outcome()
     quiet = Quiet()
-    sharing: Sharing[CellKey] = Sharing()
+    sharing: Sharing[CellKey] = Sharing(job.sharing)
     with scratch_folder("inputs") as folder:
         runs = [DeviceRun(device, job, store, observer, quiet, sharing, folder) for device in job.devices]
         with ThreadPoolExecutor(max_workers=max(1, len(runs)), thread_name_prefix="device") as pool:

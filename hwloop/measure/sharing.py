@@ -21,27 +21,53 @@ class _Group(Generic[C]):
     owner: dict[C, str] = field(default_factory=dict)
     begun: set[C] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
+    identities: dict[str, str] = field(default_factory=dict)
     done: int = 0
 
 
 class Sharing(Generic[C]):
     """Who measures what; threads of several devices use it at once.
 
-    A device joins with its kind, takes cells one by one, begins each before it runs, and says when it is done. A
-    device of a kind of its own gets all cells.
+    A device meets the others when its kind is known, joins them once it may be used, takes cells one by one, begins
+    each before it runs, and says when it is done. A device of a kind of its own gets all cells. `expected` are those
+    that will meet, or be missed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._groups: dict[str, _Group[C]] = {}
+        self._expected = set(expected)
 
-    def join(self, kind: str, device: str, cells: Iterable[C]) -> None:
-        """Add a device to the others of its kind, or bring it back; all of a kind have the same cells."""
+    def meet(self, kind: str, device: str, identity: str, cells: Iterable[C]) -> None:
+        """Make a device known to the others of its kind; all of a kind have the same cells."""
         with self._lock:
             group = self._groups.get(kind)
             if group is None:
                 free = deque(cells)
                 group = self._groups[kind] = _Group(free, len(free))
+            group.identities[device] = identity
+            self._expected.discard(device)
+
+    def miss(self, device: str) -> None:
+        """Say that a device is not to be waited for."""
+        with self._lock:
+            self._expected.discard(device)
+
+    @property
+    def all_met(self) -> bool:
+        """Whether every device that was expected has met the others, or is missed."""
+        with self._lock:
+            return not self._expected
+
+    def equals(self, kind: str) -> list[tuple[str, str]]:
+        """Return names and identities of the devices of a kind that have met."""
+        with self._lock:
+            return list(self._groups[kind].identities.items())
+
+    def join(self, kind: str, device: str) -> None:
+        """Let a device that has met its kind take cells; or bring it back to that."""
+        with self._lock:
+            group = self._groups[kind]
             group.lost.discard(device)
             if device not in group.members:
                 group.members.append(device)
@@ -87,7 +113,8 @@ class Sharing(Generic[C]):
         """Take a device out; what it has not finished is anybody's."""
         with self._lock:
             group = self._groups[kind]
-            group.members.remove(device)
+            if device in group.members:
+                group.members.remove(device)
             for cell in [cell for cell, owner in group.owner.items() if owner == device]:
                 del group.owner[cell]
                 group.begun.discard(cell)

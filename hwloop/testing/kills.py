@@ -87,10 +87,8 @@ class _Command:
             *("-d", "box", "-r", "onnxruntime", "--seconds", "0.6", "--warmup", "0.02", "--width", "0"),
             *("--processes", str(PROCESSES), "--patience", "60", "--despite-quarantine", "--json"),
         ]
-        self._environment = {
-            **environment,
-            "HWLOOP_STORE": str(self.store),
-        }
+        (folder / "tmp").mkdir(exist_ok=True)
+        self._environment = {**environment, "HWLOOP_STORE": str(self.store), "TMPDIR": str(folder / "tmp")}
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -183,5 +181,5 @@ def _remains(folder: Path) -> list[str]:
     while (left := [kind for kind, _ in _processes(folder, 0) if kind != "host"]) and time.monotonic() < end:
         time.sleep(0.1)
     files = [str(path) for name in ("incoming", "") for path in (folder / "device" / name).glob("*.part.*")]
-    files += [str(path) for path in (folder / "device" / "incoming").glob("*")]
+    files += [str(path) for place in ("device/incoming", "tmp") for path in (folder / place).glob("*")]
     return [*left, *files]

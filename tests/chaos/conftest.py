@@ -8,6 +8,8 @@
 | banner never sent, trickled, garbage, silent or garbled agent | test_transport_banners.py |
 | packet loss, delay, a peer that vanishes, a jump host's peer that vanishes | test_transport_network.py |
 | disk full, wall clock that jumps | test_transport_host.py |
+| connections lost at random, garbage from the runner, in whole measuring runs | test_measure_faults.py |
+| host, agent, zygote, job killed (SIGKILL); two hosts, one board | test_measure_kills.py, test_measure_hosts.py |
 | store locked, truncated, with flipped bytes | test_store_damage.py |
 
 A test names what it injects: `with fault("tcp reset", seed): …`. What was injected, how often, and the longest time to

@@ -1,0 +1,50 @@
+"""What becomes of a device's cells: judged, stored, told, each of them once."""
+
+from __future__ import annotations
+
+from hwloop.devices.fleet import Device
+from hwloop.measure.bench import Bench
+from hwloop.measure.cells import Cell, CellKey
+from hwloop.measure.job import Observer
+from hwloop.records import Failure, Limits, Measurement, Subject, TimingProtocol, Verdict
+from hwloop.stats import summarise
+from hwloop.store import Store
+from hwloop.verdict import verdict_of
+
+
+class Ledger:
+    """The measurements of one device in one run."""
+
+    def __init__(
+        self, device: Device, protocol: TimingProtocol, store: Store, bench: Bench, observer: Observer
+    ) -> None:
+        self.found: list[Measurement] = []
+        self._device = device
+        self._protocol = protocol
+        self._store = store
+        self._bench = bench
+        self._observer = observer
+
+    def finish(self, cell: Cell, limits: Limits) -> None:
+        """Judge and store a cell that has all of its runs."""
+        emulated = self._device.emulated
+        summary = summarise(cell.runs, emulated)
+        verdict, reasons = verdict_of(cell.runs, summary, self._protocol, limits, emulated=emulated)
+        self.keep(cell.key, self._store.finish(cell.measurement_id, verdict, reasons, summary, limits=limits))
+
+    def fail(self, cell: Cell, failure: Failure) -> None:
+        """Store a cell that failed on the device."""
+        reasons = (f"{failure.kind.value}: {failure.message}",)
+        summary = summarise(cell.runs, self._device.emulated)
+        self.keep(cell.key, self._store.finish(cell.measurement_id, Verdict.FAILED, reasons, summary, failure))
+
+    def fail_unbuilt(self, key: CellKey, subject: Subject, failure: Failure) -> None:
+        """Store a cell that could not be built."""
+        self.keep(key, self._store.add_failure(subject, failure))
+
+    def keep(self, key: CellKey, measurement: Measurement, *, reused: bool = False) -> None:
+        """Note a measurement that is in the store, perhaps from before."""
+        self.found.append(measurement)
+        self._bench.settle(key)
+        self._observer.finished(measurement, reused)
+        self._observer.progressed(self._device.name, "", self._bench.share_done)
