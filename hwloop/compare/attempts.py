@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hwloop.compare.contenders import AnyContender
 from hwloop.compare.run import ComparisonRun
+from hwloop.devices import quarantine
 from hwloop.devices.fleet import Device
 from hwloop.devices.transports.factory import open_session
 from hwloop.errors import InfrastructureError
@@ -79,7 +80,9 @@ def compare(
                 session.close()
 
         try:
-            return retrying(patience, threading.Event(), say)(attempt)
+            comparison = retrying(patience, threading.Event(), say)(attempt)
         except InfrastructureError as error:
             give_up(store, device.name, error, patience.was_reached and patience.exhausted, say)
             raise
+        quarantine.lift(store.path, device.name)
+        return comparison
