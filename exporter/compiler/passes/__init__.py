@@ -1,0 +1,10 @@
+"""Passes over a whole Relax module, one a file: each is a function from a module and a machine to a module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hwloop.exporter.compiler.machine import Machine
+
+PASSES: tuple[Callable[[Any, Machine], Any], ...] = ()

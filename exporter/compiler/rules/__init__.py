@@ -1,0 +1,7 @@
+"""Rules that schedule one fused kernel, one a file; the first that matches is taken."""
+
+from __future__ import annotations
+
+from hwloop.exporter.compiler.rules.base import Rule
+
+RULES: tuple[Rule, ...] = ()
