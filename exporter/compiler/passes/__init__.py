@@ -6,5 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.passes.products import rewrite_products
 
-PASSES: tuple[Callable[[Any, Machine], Any], ...] = ()
+PASSES: tuple[Callable[[Any, Machine], Any], ...] = (rewrite_products,)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from hwloop.exporter.compiler.rules.base import Rule
+from hwloop.exporter.compiler.rules.matmul import Matmul
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (Matmul(),)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import arith, ir, tirx
+from tvm import ir, sym, tirx
 
+from hwloop.exporter.compiler.rules.microkernel import local_buffer, sequence
 from hwloop.exporter.compiler.rules.stages import Stage, always_equal, flat, loads_of, rewrite, unflatten
 
 
@@ -21,7 +22,7 @@ class Epilogue:
         Unmatched: a later stage reduces, or reads the product elsewhere than at one element.
     """
 
-    def __init__(self, stages: Sequence[Stage], product: Stage) -> None:
+    def __init__(self, stages: Sequence[Stage], product: Stage, lanes: int) -> None:
         self._product = product
         self._side: dict[Any, Stage] = {}
         self._path: list[tuple[Stage, Any, tuple[Any, ...]]] = []
@@ -44,6 +45,8 @@ class Epilogue:
             self._places[stage.buffer] = self._place(stage, source, indices)
         for stage, *_ in self._path:
             self._check(stage)
+        between = [stage.buffer for stage, *_ in self._path[:-1]]
+        self._kept = {buffer: local_buffer((lanes,), buffer.name, str(buffer.dtype)) for buffer in between}
 
     @property
     def empty(self) -> bool:
@@ -56,30 +59,34 @@ class Epilogue:
         return self._path[-1][0].buffer if self._path else self._product.buffer
 
     def buffers(self) -> list[Any]:
-        """Return the local buffers that `store` needs, one number each lane."""
-        return []
+        """Return the local buffers that `store` needs."""
+        return list(self._kept.values())
 
     def result_place(self, place: Sequence[Any]) -> list[Any]:
         """Return where in the result the product's element at `place` goes."""
         return self._at(self._places[self.result], place)
 
-    def store(self, place: Sequence[Any], number: Any, analyzer: Any) -> list[Any]:
-        """Return the statements that store what becomes of `number`, the product's element at `place`."""
+    def store(self, place: Sequence[Any], number: Any, lane: Any) -> Any:
+        """Return the statement that stores what becomes of `number`, the product's element at `place`.
+
+        `lane` is the element's number in the vector that is computed at a time.
+        """
         values = {self._product.buffer: number}
         statements: list[Any] = []
         for stage, *_ in self._path:
             axes = self._at(self._places[stage.buffer], place)
-            value = self._value(stage, axes, values, analyzer)
-            name = tirx.Var(stage.buffer.name, value.ty)
-            statements.append(tirx.Bind(name, value))
-            values[stage.buffer] = name
-        where = [analyzer.simplify(index) for index in self.result_place(place)]
-        return [*statements, tirx.BufferStore(self.result, values[self.result], where)]
+            value = self._value(stage, axes, values)
+            if stage.buffer in self._kept:
+                kept = self._kept[stage.buffer]
+                statements.append(tirx.BufferStore(kept, value, [lane]))
+                value = kept[lane]
+            values[stage.buffer] = value
+        return sequence([*statements, tirx.BufferStore(self.result, values[self.result], self.result_place(place))])
 
-    def _value(self, stage: Stage, axes: Sequence[Any], values: dict[Any, Any], analyzer: Any) -> Any:
+    def _value(self, stage: Stage, axes: Sequence[Any], values: dict[Any, Any]) -> Any:
         loads = {buffer: (lambda _indices, known=known: known) for buffer, known in values.items()}
         for buffer, side in self._side.items():
-            loads[buffer] = lambda indices, side=side: self._value(side, indices, values, analyzer)
+            loads[buffer] = lambda indices, side=side: self._value(side, indices, values)
         return rewrite(stage.value, dict(zip(stage.axes, axes, strict=True)), loads)
 
     def _at(self, indices: Sequence[Any], place: Sequence[Any]) -> list[Any]:
@@ -110,7 +117,7 @@ class Epilogue:
     def _check(self, stage: Stage) -> None:
         """See that a stage reads every tensor on the path at the one element known there."""
         axes = dict(zip(stage.axes, self._places[stage.buffer], strict=True))
-        analyzer = arith.Analyzer()
+        analyzer = sym.Analyzer()
         for axis, extent in zip(self._product.axes, self._product.extents, strict=True):
             analyzer.bind(axis, ir.Range(tirx.const(0, "int64"), tirx.const(extent, "int64")))
         for load in loads_of(stage.value):

@@ -65,12 +65,26 @@ def best_tile(rows: int, columns: int, depth: int, machine: Machine) -> Tile:
     return min(tiles(machine), key=lambda tile: (cost(tile), -tile.rows))
 
 
+def best_rows(rows: int, vectors: int, machine: Machine) -> int:
+    """Return how many rows a tile of `vectors` vectors has, so that `rows` rows take the fewest cycles."""
+    fitting = [tile for tile in tiles(machine) if tile.vectors == vectors and tile.rows <= rows]
+    return min(fitting, key=lambda tile: (-(-rows // tile.rows) * cycles(tile), -tile.rows)).rows
+
+
 def loop(extent: int, body: Callable[[Any], Any], name: str = "i", kind: Any = tirx.ForKind.SERIAL) -> Any:
     """Return a loop over 0 .. extent - 1, or its only turn; `body` makes the statement from the counter."""
     if extent == 1:
         return body(tirx.const(0, "int64"))
     counter = tirx.Var(name, "int64")
     return tirx.For(counter, tirx.const(0, "int64"), tirx.const(extent, "int64"), kind, body(counter))
+
+
+def loop_between(first: Any, past: Any, body: Callable[[Any], Any], name: str) -> Any:
+    """Return a loop over first .. past - 1, which may be expressions; the counter counts from `first`."""
+    if isinstance(first, int) and isinstance(past, int):
+        return loop(past - first, lambda counter: body(counter + first), name)
+    counter = tirx.Var(name, "int64")
+    return tirx.For(counter, first, past - first, tirx.ForKind.SERIAL, body(counter))
 
 
 def sequence(statements: Sequence[Any]) -> Any:

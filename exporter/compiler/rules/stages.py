@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tvm_ffi
-from tvm import arith, ir, tirx
+from tvm import ir, sym, tirx
 
 Inline = Callable[[Sequence[Any]], Any]
 
@@ -50,7 +50,7 @@ def _stage(nest: Any) -> Stage | None:
     if block is None or not isinstance(block.body, tirx.BufferStore):
         return None
     store = block.body
-    if not all(isinstance(axis.dom.extent, ir.IntImm) for axis in block.iter_vars):
+    if not all(isinstance(axis.dom.extent, tirx.IntImm) for axis in block.iter_vars):
         return None
     kinds = {tirx.IterVar.DataPar: [], tirx.IterVar.CommReduce: []}
     for axis in block.iter_vars:
@@ -121,7 +121,7 @@ def unflatten(place: Any, shape: Sequence[int]) -> list[Any]:
 
 def always_equal(left: Any, right: Any, axes: Sequence[Any], extents: Sequence[int]) -> bool:
     """Return whether two expressions are equal for every value of the axes."""
-    analyzer = arith.Analyzer()
+    analyzer = sym.Analyzer()
     for axis, extent in zip(axes, extents, strict=True):
         analyzer.bind(axis, ir.Range(tirx.const(0, "int64"), tirx.const(extent, "int64")))
     return bool(analyzer.can_prove_equal(left, right))
@@ -130,5 +130,5 @@ def always_equal(left: Any, right: Any, axes: Sequence[Any], extents: Sequence[i
 def stride(place: Any, axis: Any) -> int | None:
     """Return by how much a place moves with each step of an axis; None where that is no constant."""
     moved = rewrite(place, {axis: axis + 1})
-    step = arith.Analyzer().canonical_simplify(moved - place)
-    return int(step) if isinstance(step, ir.IntImm) else None
+    step = sym.Analyzer().canonical_simplify(moved - place)
+    return int(step) if isinstance(step, tirx.IntImm) else None

@@ -1,0 +1,242 @@
+"""Matrix products on register tiles, with what follows them computed on each tile while it is in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from tvm import tirx
+
+from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.packing import PANEL, PRODUCT, Panels, Segment
+from hwloop.exporter.compiler.rules.epilogue import Epilogue, Unmatched
+from hwloop.exporter.compiler.rules.microkernel import (
+    Tile,
+    best_rows,
+    best_tile,
+    kernel_body,
+    local_buffer,
+    loop,
+    loop_between,
+    register_tile,
+    sequence,
+    spread,
+    sum_buffers,
+    vector_at,
+)
+from hwloop.exporter.compiler.rules.stages import Stage, flat, read_stages, rewrite, stride, unflatten
+
+PARALLEL_FROM = 200_000  # multiply-adds; below, starting the other threads costs more than they save
+
+
+@dataclass(frozen=True)
+class Product:
+    """result[batch, row, column] = sum over k of left[batch, row, k] * right[batch, k, column], as a stage says it."""
+
+    stage: Stage
+    batch: tuple[int, ...]
+    rows: tuple[int, ...]
+    columns: int
+    depth: int
+    left: Any
+    right: Any
+    panel: int  # the width of the panels that the right side is packed in; 0 if it is not packed
+
+    def place(self, batch: Any, row: Any, column: Any) -> list[Any]:
+        """Return the product's element as indices of its tensor."""
+        return [*unflatten(batch, self.batch), *unflatten(row, self.rows), column]
+
+    def left_at(self, batch: Any, row: Any, step: Any) -> Any:
+        """Return the left side's number."""
+        return self._at(self.left, batch, row, tirx.const(0, "int64"), step)
+
+    def packed_batch(self, batch: Any) -> list[Any]:
+        """Return the indices of a batch's packed panels, before the place in them."""
+        axes = dict(zip(self.stage.axes, unflatten(batch, self.batch), strict=False))
+        return [rewrite(index, axes) for index in self.right.indices[:-1]]
+
+    def right_place(self, batch: Any, column: Any, step: Any) -> Any:
+        """Return the right side's number, where it is not packed."""
+        return self._at(self.right, batch, tirx.const(0, "int64"), column, step)
+
+    def _at(self, load: Any, batch: Any, row: Any, column: Any, step: Any) -> Any:
+        axes = dict(zip(self.stage.axes, self.place(batch, row, column), strict=True))
+        return rewrite(load, {**axes, self.stage.reduced[0]: step})
+
+
+class Matmul:
+    """Products that `passes/products.py` marked."""
+
+    name = "matmul"
+
+    def apply(self, kernel: Any, machine: Machine) -> Any | None:
+        """Return the kernel on register tiles; None if it is no product, or what follows does not fit on tiles."""
+        stages = read_stages(kernel)
+        product = stages and _product(stages)
+        if not stages or not product:
+            return None
+        try:
+            epilogue = Epilogue(stages, product.stage, machine.float_lanes)
+        except Unmatched:
+            return None
+        return kernel.with_body(_Writer(product, epilogue, machine).body()).with_attr("tirx.is_scheduled", True)
+
+
+def _product(stages: Sequence[Stage]) -> Product | None:
+    marked = [stage for stage in stages if PRODUCT in stage.annotations]
+    if len(marked) != 1 or not isinstance(marked[0].value, tirx.Add):
+        return None
+    stage = marked[0]
+    left, right = stage.value.b.a, stage.value.b.b
+    batched = int(stage.annotations[PRODUCT])
+    return Product(
+        stage,
+        stage.extents[:batched],
+        stage.extents[batched:-1],
+        stage.extents[-1],
+        stage.depths[0],
+        left,
+        right,
+        int(stage.annotations[PANEL]),
+    )
+
+
+class _Writer:
+    """Writes the kernel of one product."""
+
+    def __init__(self, product: Product, epilogue: Epilogue, machine: Machine) -> None:
+        self._product = product
+        self._epilogue = epilogue
+        self._machine = machine
+        self._lanes = machine.float_lanes
+        self._rows = prod(product.rows)
+        self._batch = prod(product.batch)
+        self._buffers: list[Any] = []
+
+    def body(self) -> Any:
+        """Return the kernel's body: every core's share of the tiles."""
+        product = self._product
+        width = product.panel or self._tile(product.columns).vectors * self._lanes
+        panels = Panels(product.columns, product.depth, width, self._lanes)
+        work = self._batch * self._rows * product.columns * product.depth
+        cores = self._machine.cores if work >= PARALLEL_FROM else 1
+
+        def share(core: Any) -> Any:
+            return sequence([self._segment(segment, core, cores) for segment in panels.segments()])
+
+        self._buffers += self._epilogue.buffers()
+        return kernel_body(loop(cores, share, "core", tirx.ForKind.PARALLEL), self._buffers)
+
+    def _tile(self, columns: int) -> Tile:
+        return best_tile(self._rows, columns, self._product.depth, self._machine)
+
+    def _segment(self, segment: Segment, core: Any, cores: int) -> Any:
+        """Return one core's share of panels of one width: whole panels, or some of the rows of each, as is fairer."""
+        tile = Tile(best_rows(self._rows, segment.width // self._lanes, self._machine), segment.width // self._lanes)
+        panels, down = self._batch * segment.count, -(-self._rows // tile.rows)
+        by_panel = _fairness(panels, cores) >= _fairness(down, cores)
+        first_panel, past_panel = _share(panels, core, cores) if by_panel else (0, panels)
+        first_tile, past_tile = (0, down) if by_panel else _share(down, core, cores)
+        sums = sum_buffers(tile, self._lanes)
+        self._buffers += sums
+        writer = _Tiles(self._product, self._epilogue, segment, tile, self._rows, self._lanes, sums)
+        self._buffers += writer.buffers
+
+        def panel(number: Any) -> Any:
+            batch, panel = tirx.floordiv(number, segment.count), tirx.floormod(number, segment.count)
+            column = segment.first + panel * segment.width
+            right = writer.right(batch, panel, column)
+            tiles = loop_between(first_tile, past_tile, lambda at: writer.tile(batch, at, column, right), "tile")
+            return tiles
+
+        return loop_between(first_panel, past_panel, panel, "panel")
+
+
+class _Tiles:
+    """Writes the tiles of panels of one width."""
+
+    def __init__(
+        self,
+        product: Product,
+        epilogue: Epilogue,
+        segment: Segment,
+        tile: Tile,
+        rows: int,
+        lanes: int,
+        sums: Sequence[Any],
+    ) -> None:
+        self._product = product
+        self._epilogue = epilogue
+        self._segment = segment
+        self._tile = tile
+        self._rows = rows
+        self._lanes = lanes
+        self._sums = sums
+        self._block = local_buffer((tile.rows, segment.width), "block")
+        self._straight = epilogue.empty and product.columns >= segment.width
+        self.buffers = [] if self._straight else [self._block]
+
+    def right(self, batch: Any, panel: Any, column: Any) -> Callable[[int, Any], Any]:
+        """Return what gives a vector of a panel's row."""
+        segment, lanes = self._segment, self._lanes
+        if self._product.panel:
+            load = self._product.right
+            start = segment.offset + panel * (segment.width * self._product.depth)
+            return lambda vector, step: vector_at(
+                load.source,
+                [*self._product.packed_batch(batch), start + step * segment.width + vector * lanes],
+                lanes,
+            )
+        raise Unmatched("not packed")
+
+    def tile(self, batch: Any, number: Any, column: Any, right: Callable[[int, Any], Any]) -> Any:
+        """Return the statement that computes one tile and stores what becomes of it."""
+        tile, lanes, product = self._tile, self._lanes, self._product
+        row = number * tile.rows
+        if self._rows % tile.rows:
+            row = tirx.min(row, self._rows - tile.rows)
+        computed = register_tile(
+            tile,
+            lanes,
+            self._sums,
+            [product.depth],
+            lambda below, step: spread(product.left_at(batch, row + below, step), lanes),
+            right,
+        )
+        vectors = [(below, vector * lanes) for below in range(tile.rows) for vector in range(tile.vectors)]
+        if self._straight:
+            stores = [
+                product.stage.buffer.vstore(
+                    product.place(batch, row + below, column + at), vector_at(self._sums[below], [at], lanes)
+                )
+                for below, at in vectors
+            ]
+            return sequence([computed, *stores])
+        kept = [self._block.vstore([below, at], vector_at(self._sums[below], [at], lanes)) for below, at in vectors]
+        return sequence(
+            [computed, *kept, loop(tile.rows, lambda below: self._finish(batch, row, below, column), "below")]
+        )
+
+    def _finish(self, batch: Any, row: Any, below: Any, column: Any) -> Any:
+        def element(at: Any, lane: Any) -> Any:
+            place = self._product.place(batch, row + below, column + at)
+            return self._epilogue.store(place, self._block[below, at], lane)
+
+        def vector(first: int) -> Any:
+            return loop(self._lanes, lambda lane: element(lane + first, lane), "lane", tirx.ForKind.VECTORIZED)
+
+        if self._product.columns < self._segment.width:
+            return loop(self._product.columns, lambda at: element(at, 0), "column")
+        return sequence([vector(number * self._lanes) for number in range(self._tile.vectors)])
+
+
+def _share(tasks: int, core: Any, cores: int) -> tuple[Any, Any]:
+    if cores == 1:
+        return 0, tasks
+    return tirx.floordiv(core * tasks, cores), tirx.floordiv((core + 1) * tasks, cores)
+
+
+def _fairness(tasks: int, cores: int) -> float:
+    return tasks / (-(-tasks // cores) * cores)
