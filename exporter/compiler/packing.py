@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# Annotations of a product's block: how many of its axes are a batch, and how wide its packed panels are (0: not packed).
+# Annotations of a product's block: how many of its axes are a batch, how wide its packed panels are (0: not packed).
 PRODUCT = "hwloop.product"
 PANEL = "hwloop.panel"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import ir, sym, tirx
+from tvm import tirx
 
 from hwloop.exporter.compiler.rules.microkernel import local_buffer, sequence
-from hwloop.exporter.compiler.rules.stages import Stage, always_equal, flat, loads_of, rewrite, unflatten
+from hwloop.exporter.compiler.rules.stages import Stage, always_equal, flat, loads_of, rewrite, simplified, unflatten
 
 
 class Unmatched(Exception):
@@ -42,7 +42,8 @@ class Epilogue:
             raise Unmatched(stages[-1].buffer.name)
         self._places = {product.buffer: product.axes}
         for stage, source, indices in self._path:
-            self._places[stage.buffer] = self._place(stage, source, indices)
+            place = self._place(stage, source, indices)
+            self._places[stage.buffer] = tuple(simplified(index, product.axes, product.extents) for index in place)
         for stage, *_ in self._path:
             self._check(stage)
         between = [stage.buffer for stage, *_ in self._path[:-1]]
@@ -91,7 +92,7 @@ class Epilogue:
 
     def _at(self, indices: Sequence[Any], place: Sequence[Any]) -> list[Any]:
         axes = dict(zip(self._product.axes, place, strict=True))
-        return [rewrite(index, axes) for index in indices]
+        return [index if isinstance(index, int) else rewrite(index, axes) for index in indices]
 
     def _place(self, stage: Stage, source: Any, indices: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a stage's axes, as expressions of the product's, for the element that it makes of each of them."""
@@ -109,7 +110,7 @@ class Epilogue:
         for axis, extent in zip(stage.axes, stage.extents, strict=True):
             if extent > 1 and axis not in found:
                 raise Unmatched(stage.buffer.name)
-            places.append(found.get(axis, tirx.const(0, "int64")))
+            places.append(found.get(axis, 0))
         if sum(extent > 1 for extent in stage.extents) != len(found):
             raise Unmatched(stage.buffer.name)
         return tuple(places)
@@ -117,15 +118,13 @@ class Epilogue:
     def _check(self, stage: Stage) -> None:
         """See that a stage reads every tensor on the path at the one element known there."""
         axes = dict(zip(stage.axes, self._places[stage.buffer], strict=True))
-        analyzer = sym.Analyzer()
-        for axis, extent in zip(self._product.axes, self._product.extents, strict=True):
-            analyzer.bind(axis, ir.Range(tirx.const(0, "int64"), tirx.const(extent, "int64")))
         for load in loads_of(stage.value):
             if load.source not in self._places:
                 continue
             shape = [int(size) for size in load.source.shape]
             read = flat([rewrite(index, axes) for index in load.indices], shape)
-            if not analyzer.can_prove_equal(read, flat(self._places[load.source], shape)):
+            known = flat(self._places[load.source], shape)
+            if not always_equal(read, known, self._product.axes, self._product.extents):
                 raise Unmatched(stage.buffer.name)
 
 

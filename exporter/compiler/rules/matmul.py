@@ -26,7 +26,7 @@ from hwloop.exporter.compiler.rules.microkernel import (
     sum_buffers,
     vector_at,
 )
-from hwloop.exporter.compiler.rules.stages import Stage, flat, read_stages, rewrite, stride, unflatten
+from hwloop.exporter.compiler.rules.stages import Stage, read_stages, rewrite, simplified, stride, unflatten
 
 PARALLEL_FROM = 200_000  # multiply-adds; below, starting the other threads costs more than they save
 
@@ -50,20 +50,22 @@ class Product:
 
     def left_at(self, batch: Any, row: Any, step: Any) -> Any:
         """Return the left side's number."""
-        return self._at(self.left, batch, row, tirx.const(0, "int64"), step)
+        return self._at(self.left, batch, row, 0, step)
 
-    def packed_batch(self, batch: Any) -> list[Any]:
-        """Return the indices of a batch's packed panels, before the place in them."""
-        axes = dict(zip(self.stage.axes, unflatten(batch, self.batch), strict=False))
-        return [rewrite(index, axes) for index in self.right.indices[:-1]]
+    def right_indices(self, batch: Any, column: Any, step: Any) -> list[Any]:
+        """Return where the right side's number is, where it is not packed."""
+        return [self._at(index, batch, 0, column, step) for index in self.right.indices]
 
-    def right_place(self, batch: Any, column: Any, step: Any) -> Any:
-        """Return the right side's number, where it is not packed."""
-        return self._at(self.right, batch, tirx.const(0, "int64"), column, step)
-
-    def _at(self, load: Any, batch: Any, row: Any, column: Any, step: Any) -> Any:
+    def _at(self, value: Any, batch: Any, row: Any, column: Any, step: Any) -> Any:
         axes = dict(zip(self.stage.axes, self.place(batch, row, column), strict=True))
-        return rewrite(load, {**axes, self.stage.reduced[0]: step})
+        return rewrite(value, {**axes, self.stage.reduced[0]: step})
+
+    @property
+    def right_in_rows(self) -> bool:
+        """Return whether numbers of neighbouring columns lie side by side on the right."""
+        *others, last = self.right.indices
+        column = self.stage.axes[-1]
+        return stride(last, column) == 1 and all(stride(other, column) == 0 for other in others)
 
 
 class Matmul:
@@ -89,7 +91,8 @@ def _product(stages: Sequence[Stage]) -> Product | None:
     if len(marked) != 1 or not isinstance(marked[0].value, tirx.Add):
         return None
     stage = marked[0]
-    left, right = stage.value.b.a, stage.value.b.b
+    axes, extents = (*stage.axes, *stage.reduced), (*stage.extents, *stage.depths)
+    left, right = (_simpler(side, axes, extents) for side in (stage.value.b.a, stage.value.b.b))
     batched = int(stage.annotations[PRODUCT])
     return Product(
         stage,
@@ -101,6 +104,10 @@ def _product(stages: Sequence[Stage]) -> Product | None:
         right,
         int(stage.annotations[PANEL]),
     )
+
+
+def _simpler(load: Any, axes: Sequence[Any], extents: Sequence[int]) -> Any:
+    return load.source[tuple(simplified(index, axes, extents) for index in load.indices)]
 
 
 class _Writer:
@@ -136,20 +143,18 @@ class _Writer:
         """Return one core's share of panels of one width: whole panels, or some of the rows of each, as is fairer."""
         tile = Tile(best_rows(self._rows, segment.width // self._lanes, self._machine), segment.width // self._lanes)
         panels, down = self._batch * segment.count, -(-self._rows // tile.rows)
-        by_panel = _fairness(panels, cores) >= _fairness(down, cores)
+        by_panel = not self._product.panel or _fairness(panels, cores) >= _fairness(down, cores)
         first_panel, past_panel = _share(panels, core, cores) if by_panel else (0, panels)
         first_tile, past_tile = (0, down) if by_panel else _share(down, core, cores)
         sums = sum_buffers(tile, self._lanes)
-        self._buffers += sums
         writer = _Tiles(self._product, self._epilogue, segment, tile, self._rows, self._lanes, sums)
         self._buffers += writer.buffers
 
         def panel(number: Any) -> Any:
             batch, panel = tirx.floordiv(number, segment.count), tirx.floormod(number, segment.count)
             column = segment.first + panel * segment.width
-            right = writer.right(batch, panel, column)
-            tiles = loop_between(first_tile, past_tile, lambda at: writer.tile(batch, at, column, right), "tile")
-            return tiles
+            tiles = loop_between(first_tile, past_tile, lambda at: writer.tile(batch, at, panel, column), "tile")
+            return tiles if self._product.panel else sequence([writer.pack(batch, column), tiles])
 
         return loop_between(first_panel, past_panel, panel, "panel")
 
@@ -176,22 +181,44 @@ class _Tiles:
         self._sums = sums
         self._block = local_buffer((tile.rows, segment.width), "block")
         self._straight = epilogue.empty and product.columns >= segment.width
-        self.buffers = [] if self._straight else [self._block]
+        self._panel = local_buffer((product.depth, segment.width), "panel")
+        self.buffers = [*sums]
+        if not self._straight:
+            self.buffers.append(self._block)
+        if not product.panel:
+            self.buffers.append(self._panel)
 
-    def right(self, batch: Any, panel: Any, column: Any) -> Callable[[int, Any], Any]:
+    def pack(self, batch: Any, column: Any) -> Any:
+        """Return the statement that packs a panel of the right side."""
+        product, width = self._product, self._segment.width
+        right = product.right.source
+
+        def number(step: Any, at: Any) -> Any:
+            value = right[tuple(product.right_indices(batch, column + at, step))]
+            if product.columns < width:
+                value = tirx.if_then_else(at < product.columns, value, tirx.const(0, str(right.dtype)))
+            return self._panel.vstore([step, at], value)
+
+        if not product.right_in_rows or product.columns < width:
+            return loop(width, lambda at: loop(product.depth, lambda step: number(step, at), "step"), "column")
+
+        def row(step: Any) -> Any:
+            places = [vector * self._lanes for vector in range(self._tile.vectors)]
+            vectors = [vector_at(right, product.right_indices(batch, column + at, step), self._lanes) for at in places]
+            return sequence([self._panel.vstore([step, at], v) for at, v in zip(places, vectors, strict=True)])
+
+        return loop(product.depth, row, "step")
+
+    def _right(self, panel: Any) -> Callable[[int, Any], Any]:
         """Return what gives a vector of a panel's row."""
         segment, lanes = self._segment, self._lanes
-        if self._product.panel:
-            load = self._product.right
-            start = segment.offset + panel * (segment.width * self._product.depth)
-            return lambda vector, step: vector_at(
-                load.source,
-                [*self._product.packed_batch(batch), start + step * segment.width + vector * lanes],
-                lanes,
-            )
-        raise Unmatched("not packed")
+        if not self._product.panel:
+            return lambda vector, step: vector_at(self._panel, [step, vector * lanes], lanes)
+        start = segment.offset + panel * (segment.width * self._product.depth)
+        source = self._product.right.source
+        return lambda vector, step: vector_at(source, [start + step * segment.width + vector * lanes], lanes)
 
-    def tile(self, batch: Any, number: Any, column: Any, right: Callable[[int, Any], Any]) -> Any:
+    def tile(self, batch: Any, number: Any, panel: Any, column: Any) -> Any:
         """Return the statement that computes one tile and stores what becomes of it."""
         tile, lanes, product = self._tile, self._lanes, self._product
         row = number * tile.rows
@@ -203,7 +230,7 @@ class _Tiles:
             self._sums,
             [product.depth],
             lambda below, step: spread(product.left_at(batch, row + below, step), lanes),
-            right,
+            self._right(panel),
         )
         vectors = [(below, vector * lanes) for below in range(tile.rows) for vector in range(tile.vectors)]
         if self._straight:

@@ -76,9 +76,10 @@ def _stage(nest: Any) -> Stage | None:
 def rewrite(value: Any, variables: Mapping[Any, Any], loads: Mapping[Any, Inline] | None = None) -> Any:
     """Return an expression with variables replaced, and loads from some buffers by what `loads` makes of the place."""
     table = loads or {}
+    known = {name: tirx.const(new, "int64") if isinstance(new, int) else new for name, new in variables.items()}
 
     def variable(found: Any, _mutator: Any) -> Any:
-        return variables.get(found, found)
+        return known.get(found, found)
 
     def load(found: Any, mutator: Any) -> Any:
         inline = table.get(found.source)
@@ -97,8 +98,8 @@ def loads_of(value: Any) -> list[Any]:
 
 
 def flat(indices: Sequence[Any], shape: Sequence[int]) -> Any:
-    """Return the place of an element in a dense tensor of `shape`."""
-    place = tirx.const(0, "int64")
+    """Return the place of an element in a dense tensor of `shape`; indices are expressions, integers or arrays."""
+    place: Any = 0
     for index, size in zip(indices, shape, strict=True):
         place = place * size + index
     return place
@@ -110,21 +111,30 @@ def unflatten(place: Any, shape: Sequence[int]) -> list[Any]:
     wide = [number for number, size in enumerate(shape) if size > 1]
     for number in range(len(shape) - 1, -1, -1):
         if shape[number] == 1:
-            indices.append(tirx.const(0, "int64"))
+            indices.append(0)
         elif number == wide[0]:
             indices.append(place)
         else:
-            indices.append(tirx.floormod(place, shape[number]))
-            place = tirx.floordiv(place, shape[number])
+            indices.append(place % shape[number])
+            place = place // shape[number]
     return indices[::-1]
+
+
+def simplified(value: Any, axes: Sequence[Any], extents: Sequence[int]) -> Any:
+    """Return an expression, made simpler by what the axes can be."""
+    return value if isinstance(value, int) else _bound(axes, extents).simplify(value)
+
+
+def _bound(axes: Sequence[Any], extents: Sequence[int]) -> Any:
+    analyzer = sym.Analyzer()
+    for axis, extent in zip(axes, extents, strict=True):
+        analyzer.bind(axis, ir.Range(tirx.const(0, "int64"), tirx.const(extent, "int64")))
+    return analyzer
 
 
 def always_equal(left: Any, right: Any, axes: Sequence[Any], extents: Sequence[int]) -> bool:
     """Return whether two expressions are equal for every value of the axes."""
-    analyzer = sym.Analyzer()
-    for axis, extent in zip(axes, extents, strict=True):
-        analyzer.bind(axis, ir.Range(tirx.const(0, "int64"), tirx.const(extent, "int64")))
-    return bool(analyzer.can_prove_equal(left, right))
+    return bool(_bound(axes, extents).can_prove_equal(tirx.const(0, "int64") + left, right))
 
 
 def stride(place: Any, axis: Any) -> int | None:
