@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.passes.fold_constants import fold_constants
 from hwloop.exporter.compiler.passes.products import rewrite_products
 
-PASSES: tuple[Callable[[Any, Machine], Any], ...] = (rewrite_products,)
+PASSES: tuple[Callable[[Any, Machine], Any], ...] = (fold_constants, rewrite_products)

@@ -12,7 +12,8 @@ from tvm import ir, relax, te, topi
 
 from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.packing import PANEL, PRODUCT, Panels
-from hwloop.exporter.compiler.passes.views import View, look_through, one_step, shape_of
+from hwloop.exporter.compiler.passes.shapes import shape_of
+from hwloop.exporter.compiler.passes.views import View, look_through, one_step
 from hwloop.exporter.compiler.rules.microkernel import best_tile
 
 OUT_ELEMENTWISE = 4  # TVM's word for a kernel onto which elementwise ones may be fused

@@ -8,6 +8,7 @@ from typing import Any
 
 from tvm import ir, relax, tirx
 
+from hwloop.exporter.compiler.passes.shapes import shape_of
 from hwloop.exporter.compiler.rules.stages import flat, unflatten
 
 Lookup = Callable[[Any], Any]
@@ -21,15 +22,6 @@ class View:
     source: Any
     place: Callable[[Place], Place]
     scale: float = 1.0
-
-
-def shape_of(value: Any) -> tuple[int, ...] | None:
-    """Return a tensor's shape; None if it is no tensor, or not of a known shape."""
-    kind = value.ty
-    if not isinstance(kind, relax.TensorType) or not isinstance(kind.shape, relax.ShapeExpr):
-        return None
-    sizes = list(kind.shape.values)
-    return tuple(int(size) for size in sizes) if all(isinstance(size, tirx.IntImm) for size in sizes) else None
 
 
 def look_through(value: Any, lookup: Lookup, scales: bool) -> View:
