@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import tvm_ffi
-from tvm import ir, relax, te, topi
+from tvm import ir, relax, te, tirx, topi
 
 from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.packing import PANEL, PRODUCT, Panels
@@ -64,12 +64,9 @@ class _Rewriter(relax.PyExprMutator):
         matrix = _matrix(look_through(right, self.lookup_binding, scales=False), shapes[1])
         if matrix is not None and matrix.ndim == 2:
             return self._packed(look_through(left, self.lookup_binding, scales=False), matrix, result)
-        left, right = (look_through(side, self.lookup_binding, scales=True) for side in call.args)
-        emitted = self._plain(left, right, shapes, result)
-        scale = left.scale * right.scale
-        if scale == 1:
-            return emitted
-        return relax.op.multiply(self.builder_.emit(emitted), relax.const(scale, "float32"))
+        return self._plain(
+            *(look_through(side, self.lookup_binding, scales=True) for side in call.args), shapes, result
+        )
 
     def _emit(self, arguments: Sequence[Any], compute: Callable[..., Any]) -> Any:
         attributes = {"op_pattern": OUT_ELEMENTWISE}
@@ -107,7 +104,9 @@ class _Rewriter(relax.PyExprMutator):
                 column = right.place(_broadcast([*place[:-2], k.var, place[-1]], shapes[1]))
                 return te.sum(left_side[tuple(row)] * right_side[tuple(column)], axis=k)
 
-            return te.compute(result, element, "product", attrs={PRODUCT: batched, PANEL: 0})
+            made = te.compute(result, element, "product", attrs={PRODUCT: batched, PANEL: 0})
+            scale = left.scale * right.scale
+            return made if scale == 1 else topi.multiply(made, tirx.const(scale, "float32"))
 
         return self._emit([left.source, right.source], product)
 

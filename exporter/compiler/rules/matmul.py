@@ -14,6 +14,7 @@ from hwloop.exporter.compiler.packing import PANEL, PRODUCT, Panels, Segment
 from hwloop.exporter.compiler.rules.epilogue import Epilogue, Unmatched
 from hwloop.exporter.compiler.rules.microkernel import (
     Tile,
+    allocating,
     best_rows,
     best_tile,
     kernel_body,
@@ -131,10 +132,10 @@ class _Writer:
         cores = self._machine.cores if work >= PARALLEL_FROM else 1
 
         def share(core: Any) -> Any:
-            return sequence([self._segment(segment, core, cores) for segment in panels.segments()])
+            statements = [self._segment(segment, core, cores) for segment in panels.segments()]
+            return allocating([*self._buffers, *self._epilogue.buffers()], sequence(statements))
 
-        self._buffers += self._epilogue.buffers()
-        return kernel_body(loop(cores, share, "core", tirx.ForKind.PARALLEL), self._buffers)
+        return kernel_body(loop(cores, share, "core", tirx.ForKind.PARALLEL))
 
     def _tile(self, columns: int) -> Tile:
         return best_tile(self._rows, columns, self._product.depth, self._machine)

@@ -93,7 +93,7 @@ def sequence(statements: Sequence[Any]) -> Any:
 
 
 def local_buffer(shape: Sequence[int], name: str, dtype: str = "float32") -> Any:
-    """Return a dense buffer of a kernel's own, for `kernel_body` to allocate.
+    """Return a dense buffer of a kernel's own, for `allocating`.
 
     One below 1 KiB lies on the stack, and in registers if every place in it is a constant; a larger one comes from
     the runtime's workspace, once a kernel.
@@ -166,7 +166,11 @@ def spread(number: Any, lanes: int) -> Any:
     return tirx.Broadcast(number, lanes) if lanes > 1 else number
 
 
-def kernel_body(statement: Any, buffers: Sequence[Any]) -> Any:
-    """Return a PrimFunc's body that allocates `buffers` and runs `statement`."""
-    block = s_tir.SBlock([], [], [], "root", statement, alloc_buffers=list(buffers))
-    return s_tir.SBlockRealize([], True, block)
+def allocating(buffers: Sequence[Any], statement: Any) -> Any:
+    """Return a statement that has some local buffers; inside a parallel loop each turn has its own."""
+    return sequence([*(tirx.AllocBuffer(buffer) for buffer in buffers), statement])
+
+
+def kernel_body(statement: Any) -> Any:
+    """Return a PrimFunc's body that runs a statement without loops for a schedule to find."""
+    return s_tir.SBlockRealize([], True, s_tir.SBlock([], [], [], "root", statement))
