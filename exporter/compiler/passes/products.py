@@ -48,9 +48,10 @@ class _Rewriter(relax.PyExprMutator):
         if call.op == ir.Op.get("relax.matmul"):
             return self._product(call)
         before = self.lookup_binding(call.args[0]) if once else None
-        made = self._made.get(before.args[0]) if isinstance(before, ir.Call) and before.args else None
-        layout = made and _layout(call)
-        if made is None or not layout:
+        if not isinstance(before, ir.Call) or not before.args:
+            return call
+        made, layout = self._made.get(before.args[0]), _layout(call)
+        if made is None or layout is None:
             return call
         return self._emit(list(before.args[1].fields), lambda *sides: layout(made(*sides)))
 
@@ -60,13 +61,12 @@ class _Rewriter(relax.PyExprMutator):
         result = shape_of(call)
         if not floats or result is None or any(shape is None or len(shape) < 2 for shape in shapes):
             return call
-        left, right = call.args
-        matrix = _matrix(look_through(right, self.lookup_binding, scales=False), shapes[1])
+        left, right = (look_through(side, self.lookup_binding, scales=False) for side in call.args)
+        matrix = _matrix(right, shapes[1])
         if matrix is not None and matrix.ndim == 2:
-            return self._packed(look_through(left, self.lookup_binding, scales=False), matrix, result)
-        return self._plain(
-            *(look_through(side, self.lookup_binding, scales=True) for side in call.args), shapes, result
-        )
+            return self._packed(left, matrix, result)
+        left, right = (look_through(side, self.lookup_binding, scales=True) for side in call.args)
+        return self._plain(left, right, shapes, result)
 
     def _emit(self, arguments: Sequence[Any], compute: Callable[..., Any]) -> Any:
         attributes = {"op_pattern": OUT_ELEMENTWISE}

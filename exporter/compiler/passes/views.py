@@ -49,7 +49,7 @@ def one_step(call: Any) -> View | None:
     make = _STEPS.get(call.op.name)
     if make is None or shape is None or shape_of(call.args[0]) is None:
         return None
-    return make(call, shape)  # type: ignore[no-any-return]
+    return make(call, shape)
 
 
 def _step(value: Any, lookup: Lookup) -> View | None:

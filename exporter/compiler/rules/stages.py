@@ -52,7 +52,7 @@ def _stage(nest: Any) -> Stage | None:
     store = block.body
     if not all(isinstance(axis.dom.extent, tirx.IntImm) for axis in block.iter_vars):
         return None
-    kinds = {tirx.IterVar.DataPar: [], tirx.IterVar.CommReduce: []}
+    kinds: dict[int, list[Any]] = {tirx.IterVar.DataPar: [], tirx.IterVar.CommReduce: []}
     for axis in block.iter_vars:
         if axis.iter_type not in kinds:
             return None
