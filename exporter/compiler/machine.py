@@ -17,6 +17,7 @@ class Machine:
     l1_bytes: int
     l2_bytes: int
     cores: int
+    multiplies_by_lane: bool = False  # a multiply-add takes one lane of a vector for all of its left side
     integer_dot: str = ""  # "vnni", "sdot", or "" where products are widened and added
 
     @property
@@ -46,7 +47,7 @@ def machine_for(target: Target) -> Machine:
     if target.triple.startswith("x86_64"):
         bits, registers, fma, l1, l2 = X86.get(target.cpu, X86["x86-64"])
         dot = "vnni" if {"+avx512vnni", "+avxvnni"} & set(target.features) else ""
-        return Machine(bits, registers, fma, l1, l2, target.num_cores, dot)
+        return Machine(bits, registers, fma, l1, l2, target.num_cores, integer_dot=dot)
     l1, l2 = ARM.get(target.cpu, (32 * KIB, 128 * KIB))
     dot = "sdot" if "+dotprod" in target.features or target.cpu in ("cortex-a76", "neoverse-n1") else ""
-    return Machine(128, 32, True, l1, l2, target.num_cores, dot)
+    return Machine(128, 32, True, l1, l2, target.num_cores, multiplies_by_lane=True, integer_dot=dot)

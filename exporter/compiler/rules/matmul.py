@@ -61,12 +61,24 @@ class Product:
         axes = dict(zip(self.stage.axes, self.place(batch, row, column), strict=True))
         return rewrite(value, {**axes, self.stage.reduced[0]: step})
 
+    def left_indices(self, batch: Any, row: Any, step: Any) -> list[Any]:
+        """Return where the left side's number is."""
+        return [self._at(index, batch, row, 0, step) for index in self.left.indices]
+
+    @property
+    def left_in_rows(self) -> bool:
+        """Return whether numbers of consecutive steps lie side by side on the left."""
+        return _side_by_side(self.left.indices, self.stage.reduced[0])
+
     @property
     def right_in_rows(self) -> bool:
         """Return whether numbers of neighbouring columns lie side by side on the right."""
-        *others, last = self.right.indices
-        column = self.stage.axes[-1]
-        return stride(last, column) == 1 and all(stride(other, column) == 0 for other in others)
+        return _side_by_side(self.right.indices, self.stage.axes[-1])
+
+
+def _side_by_side(indices: Sequence[Any], axis: Any) -> bool:
+    *others, last = indices
+    return stride(last, axis) == 1 and all(stride(other, axis) == 0 for other in others)
 
 
 class Matmul:
@@ -148,7 +160,7 @@ class _Writer:
         first_panel, past_panel = _share(panels, core, cores) if by_panel else (0, panels)
         first_tile, past_tile = (0, down) if by_panel else _share(down, core, cores)
         sums = sum_buffers(tile, self._lanes)
-        writer = _Tiles(self._product, self._epilogue, segment, tile, self._rows, self._lanes, sums)
+        writer = _Tiles(self._product, self._epilogue, segment, tile, self._rows, self._machine, sums)
         self._buffers += writer.buffers
 
         def panel(number: Any) -> Any:
@@ -170,7 +182,7 @@ class _Tiles:
         segment: Segment,
         tile: Tile,
         rows: int,
-        lanes: int,
+        machine: Machine,
         sums: Sequence[Any],
     ) -> None:
         self._product = product
@@ -178,7 +190,8 @@ class _Tiles:
         self._segment = segment
         self._tile = tile
         self._rows = rows
-        self._lanes = lanes
+        self._machine = machine
+        self._lanes = machine.float_lanes
         self._sums = sums
         self._block = local_buffer((tile.rows, segment.width), "block")
         self._straight = epilogue.empty and product.columns >= segment.width
@@ -232,6 +245,7 @@ class _Tiles:
             [product.depth],
             lambda below, step: spread(product.left_at(batch, row + below, step), lanes),
             self._right(panel),
+            left_run=self._left_run(batch, row),
         )
         vectors = [(below, vector * lanes) for below in range(tile.rows) for vector in range(tile.vectors)]
         if self._straight:
@@ -246,6 +260,14 @@ class _Tiles:
         return sequence(
             [computed, *kept, loop(tile.rows, lambda below: self._finish(batch, row, below, column), "below")]
         )
+
+    def _left_run(self, batch: Any, row: Any) -> Callable[[int, Any], Any] | None:
+        """Return what gives a row's numbers at consecutive steps, where they lie side by side and it is of use."""
+        product = self._product
+        if not self._machine.multiplies_by_lane or not product.left_in_rows:
+            return None
+        left = product.left.source
+        return lambda below, step: vector_at(left, product.left_indices(batch, row + below, step), self._lanes)
 
     def _finish(self, batch: Any, row: Any, below: Any, column: Any) -> Any:
         def element(at: Any, lane: Any) -> Any:

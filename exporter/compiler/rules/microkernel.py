@@ -27,18 +27,25 @@ class Tile:
 
 
 def tiles(machine: Machine) -> list[Tile]:
-    """Return the tiles whose sums, one row of the right side and one number of the left fit in the registers."""
+    """Return the tiles whose sums fit in the registers, with a row of the right side and what is needed of the left.
+
+    That is one number, or where a lane of a vector can be multiplied by, a vector of every row.
+    """
     most = machine.vector_registers
+    shapes = [Tile(rows, vectors) for vectors in range(1, most) for rows in range(1, most)]
     return [
-        Tile(rows, vectors)
-        for vectors in range(1, most)
-        for rows in range(1, most)
-        if rows * vectors + vectors + 1 <= most
+        tile for tile in shapes if tile.sums + tile.vectors + (tile.rows if machine.multiplies_by_lane else 1) <= most
     ]
 
 
-def cycles(tile: Tile) -> float:
-    """Return about how long one step of the reduction takes: two multiply-adds or two loads a cycle."""
+def cycles(tile: Tile, machine: Machine) -> float:
+    """Return about how long one step of the reduction takes.
+
+    A CPU that multiplies by lanes is taken for one that issues an instruction at a time and loads two vectors with
+    one; any other for one with two multiply-adds and two loads a cycle.
+    """
+    if machine.multiplies_by_lane:
+        return max(tile.sums, LEAST_SUMS) + tile.rows / machine.float_lanes + -(-tile.vectors // 2) + 1
     return max(tile.sums, LEAST_SUMS, tile.rows + tile.vectors) / 2
 
 
@@ -56,10 +63,10 @@ def best_tile(rows: int, columns: int, depth: int, machine: Machine) -> Tile:
             return float("inf")
         across, rest = divmod(columns, width)
         down = -(-rows // tile.rows)
-        total = across * (cycles(tile) * depth + tile.sums)
+        total = across * (cycles(tile, machine) * depth + tile.sums)
         if rest:
             narrow = Tile(tile.rows, -(-rest // lanes))
-            total += cycles(narrow) * depth + narrow.sums
+            total += cycles(narrow, machine) * depth + narrow.sums
         return down * total
 
     return min(tiles(machine), key=lambda tile: (cost(tile), -tile.rows))
@@ -68,7 +75,7 @@ def best_tile(rows: int, columns: int, depth: int, machine: Machine) -> Tile:
 def best_rows(rows: int, vectors: int, machine: Machine) -> int:
     """Return how many rows a tile of `vectors` vectors has, so that `rows` rows take the fewest cycles."""
     fitting = [tile for tile in tiles(machine) if tile.vectors == vectors and tile.rows <= rows]
-    return min(fitting, key=lambda tile: (-(-rows // tile.rows) * cycles(tile), -tile.rows)).rows
+    return min(fitting, key=lambda tile: (-(-rows // tile.rows) * cycles(tile, machine), -tile.rows)).rows
 
 
 def loop(extent: int, body: Callable[[Any], Any], name: str = "i", kind: Any = tirx.ForKind.SERIAL) -> Any:
@@ -129,19 +136,71 @@ def register_tile(
     left: Callable[..., Any],
     right: Callable[..., Any],
     combine: Callable[[Any, Any, Any], Any] = multiply_add,
+    left_run: Callable[..., Any] | None = None,
 ) -> Any:
     """Return the statement that sums a tile over all steps of a reduction, from zero.
 
     `sums` comes from `sum_buffers` with `lanes` numbers a vector. `left(row, *steps)` gives a row's vector and
     `right(vector, *steps)` a column's, for the counters of the loops over `depths`; a vector of equal numbers is
     a `spread`. `combine(sum, left, right)` gives the new sum.
+
+    `left_run(row, *steps)`, for CPUs that multiply by one lane of a vector, gives the left side's numbers at `lanes`
+    steps of the innermost loop as one vector; `left` then serves the steps that are left over.
     """
     clear = [
         row.vstore([vector * lanes], tirx.const(0, kind(str(row.dtype), lanes)))
         for row in sums
         for vector in range(tile.vectors)
     ]
+    *outer, depth = depths
     steps = [tirx.Var(f"k{number}", "int64") for number in range(len(depths))]
+    *around, last = steps
+
+    def one(step: Any) -> Any:
+        return _step(
+            tile, lanes, sums, lambda row: left(row, *around, step), lambda v: right(v, *around, step), combine
+        )
+
+    def run(group: Any) -> Any:
+        names = [tirx.Var(f"run{row}", kind(str(sums[0].dtype), lanes)) for row in range(tile.rows)]
+        loads = [tirx.Bind(name, left_run(row, *around, group * lanes)) for row, name in enumerate(names)]  # type: ignore[misc]
+        turns = [
+            _step(
+                tile,
+                lanes,
+                sums,
+                lambda row, lane=lane: spread(tirx.Shuffle([names[row]], [lane]), lanes),
+                lambda v, lane=lane: right(v, *around, group * lanes + lane),
+                combine,
+            )
+            for lane in range(lanes)
+        ]
+        return sequence([*loads, *turns])
+
+    runs = depth // lanes if left_run and lanes > 1 else 0
+    inner = [_counted(last, 0, runs, run)] if runs else []
+    if depth > runs * lanes:
+        inner.append(_counted(last, runs * lanes, depth, one))
+    statement = sequence(inner)
+    for step, size in zip(reversed(around), reversed(outer), strict=True):
+        statement = _counted(step, 0, size, lambda _step, body=statement: body)
+    return sequence([*clear, statement])
+
+
+def _counted(counter: Any, first: int, past: int, body: Callable[[Any], Any]) -> Any:
+    start, extent = tirx.const(first, "int64"), tirx.const(past - first, "int64")
+    return tirx.For(counter, start, extent, tirx.ForKind.SERIAL, body(counter))
+
+
+def _step(
+    tile: Tile,
+    lanes: int,
+    sums: Sequence[Any],
+    left: Callable[[int], Any],
+    right: Callable[[int], Any],
+    combine: Callable[[Any, Any, Any], Any],
+) -> Any:
+    """Return one step of a reduction: every row's number times every column's vector."""
     body: list[Any] = []
 
     def named(value: Any, name: str) -> Any:
@@ -149,16 +208,13 @@ def register_tile(
         body.append(tirx.Bind(variable, value))
         return variable
 
-    rights = [named(right(vector, *steps), f"right{vector}") for vector in range(tile.vectors)]
+    rights = [named(right(vector), f"right{vector}") for vector in range(tile.vectors)]
     for number, row in enumerate(sums):
-        value = named(left(number, *steps), f"left{number}")
+        value = named(left(number), f"left{number}")
         for vector, other in enumerate(rights):
             total = vector_at(row, [vector * lanes], lanes)
             body.append(row.vstore([vector * lanes], combine(total, value, other)))
-    inner = sequence(body)
-    for step, depth in zip(reversed(steps), reversed(depths), strict=True):
-        inner = tirx.For(step, tirx.const(0, "int64"), tirx.const(depth, "int64"), tirx.ForKind.SERIAL, inner)
-    return sequence([*clear, inner])
+    return sequence(body)
 
 
 def spread(number: Any, lanes: int) -> Any:
