@@ -72,6 +72,31 @@ def test_two_inputs_with_a_batch(each_cpu, module_of, numbers, shape):
     assert list(compiled.scheduled.values()) == ["matmul"]
 
 
+@pytest.mark.parametrize("shape", [(3, 20, 7), (2, 5, 20, 24)])
+def test_a_constant_with_a_batch(cpu, module_of, numbers, shape):
+    x, w = numbers(*shape), numbers(*shape[:-2], shape[-1], 37)
+    found, compiled = cpu.run(module_of(lambda x: op.matmul(x, relax.const(w)), x.shape), x)
+    close(found, x @ w)
+    assert list(compiled.scheduled.values()) == ["matmul"]
+
+
+@pytest.mark.parametrize("depth", [5, 16, 35])
+@pytest.mark.parametrize("columns", [3, 17, 64])
+def test_a_transposed_right_side(each_cpu, module_of, numbers, depth, columns):
+    x, y = numbers(2, 9, depth), numbers(2, columns, depth)
+    module = module_of(lambda x, y: op.matmul(x, op.permute_dims(y, [0, 2, 1])), x.shape, y.shape)
+    found, compiled = each_cpu.run(module, x, y)
+    close(found, x @ y.swapaxes(1, 2))
+    assert list(compiled.scheduled.values()) == ["matmul"]
+
+
+def test_a_transposed_left_side(each_cpu, module_of, numbers):
+    x, w = numbers(19, 50), numbers(19, 33)
+    found, compiled = each_cpu.run(module_of(lambda x: op.matmul(op.permute_dims(x), relax.const(w)), x.shape), x)
+    close(found, x.T @ w)
+    assert list(compiled.scheduled.values()) == ["matmul"]
+
+
 @pytest.mark.parametrize("shapes", [((4, 9, 8), (8, 5)), ((1, 9, 8), (6, 8, 5)), ((2, 1, 9, 8), (3, 8, 5))])
 def test_batches_that_are_broadcast(cpu, module_of, numbers, shapes):
     x, y = (numbers(*shape) for shape in shapes)
