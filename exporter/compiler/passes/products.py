@@ -56,10 +56,10 @@ class _Rewriter(relax.PyExprMutator):
         return self._emit(list(before.args[1].fields), lambda *sides: layout(made(*sides)))
 
     def _product(self, call: Any) -> Any:
-        shapes = [shape_of(side) for side in call.args]
+        shapes = [shape for shape in map(shape_of, call.args) if shape is not None and len(shape) > 1]
         floats = all(str(side.ty.dtype) == "float32" for side in call.args)
         result = shape_of(call)
-        if not floats or result is None or any(shape is None or len(shape) < 2 for shape in shapes):
+        if not floats or result is None or len(shapes) < 2:
             return call
         left, right = (look_through(side, self.lookup_binding, scales=False) for side in call.args)
         matrix = _matrix(right, shapes[1])
