@@ -30,7 +30,7 @@ from hwloop.exporter.compiler.rules.product import Product, product_of
 from hwloop.exporter.compiler.rules.right_panel import CopiedPanels, PackedPanels
 from hwloop.exporter.compiler.rules.stages import read_stages
 
-PARALLEL_FROM = 200_000  # multiply-adds; below, starting the other threads costs more than they save
+PARALLEL_FROM = 500_000  # multiply-adds; below, starting the other threads costs more than they save
 
 
 class Matmul:
