@@ -153,8 +153,7 @@ def register_tile(
         for vector in range(tile.vectors)
     ]
     *outer, depth = depths
-    steps = [tirx.Var(f"k{number}", "int64") for number in range(len(depths))]
-    *around, last = steps
+    around = [tirx.Var(f"k{number}", "int64") for number in range(len(outer))]
 
     def rights(step: Any) -> list[Any]:
         return [right(vector, *around, step) for vector in range(tile.vectors)]
@@ -172,9 +171,9 @@ def register_tile(
 
     run_at = left_run or left
     runs = depth // lanes if left_run and lanes > 1 else 0
-    inner = [_counted(last, 0, runs, run)] if runs else []
+    inner = [_counted(0, runs, run)] if runs else []
     if depth > runs * lanes:
-        inner.append(_counted(last, runs * lanes, depth, one))
+        inner.append(_counted(runs * lanes, depth, one))
     statement = sequence(inner)
     for step, size in zip(reversed(around), reversed(outer), strict=True):
         statement = tirx.For(step, _whole(0), _whole(size), tirx.ForKind.SERIAL, statement)
@@ -185,7 +184,8 @@ def _whole(number: int) -> Any:
     return tirx.const(number, "int64")
 
 
-def _counted(counter: Any, first: int, past: int, body: Callable[[Any], Any]) -> Any:
+def _counted(first: int, past: int, body: Callable[[Any], Any]) -> Any:
+    counter = tirx.Var("k", "int64")
     return tirx.For(counter, _whole(first), _whole(past - first), tirx.ForKind.SERIAL, body(counter))
 
 

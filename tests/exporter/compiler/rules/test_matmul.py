@@ -1,5 +1,7 @@
 """Matrix products: right for every shape, in one kernel with what follows, on register tiles."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -158,7 +160,20 @@ def test_equal_layers_share_one_kernel(cpu, module_of, numbers):
     assert len(compiled.scheduled) == 1
 
 
-def test_it_builds_for_a_raspberry_pi(pi4, module_of, numbers):
-    w = numbers(64, 100)
-    compiled = pi4.build(module_of(lambda x: op.nn.relu(op.matmul(x, relax.const(w))), (1, 49, 64)))
+@pytest.mark.parametrize("depth", [2, 49, 64])
+def test_it_builds_for_a_raspberry_pi(pi4, module_of, numbers, depth):
+    w = numbers(depth, 100)
+    compiled = pi4.build(module_of(lambda x: op.nn.relu(op.matmul(x, relax.const(w))), (1, 49, depth)))
     assert list(compiled.scheduled.values()) == ["matmul"]
+
+
+def test_a_lane_of_a_vector_is_multiplied_where_the_cpu_can(pi4, module_of, numbers):
+    w = numbers(64, 32)
+    compiled = pi4.build(module_of(lambda x: op.matmul(x, relax.const(w)), (20, 64)))
+    assert ".s[3]" in assembly(compiled.executable.mod)
+
+
+def assembly(module: Any) -> str:
+    """Return the assembly of a built module and of what it imports."""
+    own = module.inspect_source("asm") if module.kind == "llvm" else ""
+    return own + "".join(assembly(part) for part in module.imports)
