@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwloop.exporter.compiler.machine import machine_for
 from hwloop.exporter.folding import fold_constants
 from hwloop.exporter.graph import nodes_of
 from hwloop.exporter.toolchain import needed_glibc
-from hwloop.records import FailureKind
+from hwloop.records import FailureKind, Target
 
 Link = Callable[..., None]
 PR_SET_PDEATHSIG = 1
@@ -101,14 +102,17 @@ def _compile(source: Path, job: Mapping[str, Any]) -> None:
     import tvm
     from tvm.relax.frontend.onnx import from_onnx
 
+    from hwloop.exporter.compiler.pipeline import compile_module
+
     said = io.StringIO()
     with _told_as(FailureKind.UNSUPPORTED, "TVM's ONNX frontend", said), contextlib.redirect_stdout(said):
         module = from_onnx(model, shape_dict=shapes, keep_params_in_input=False)
     del model
     with _told_as(FailureKind.BUILD, "TVM's compiler", said):
-        built = tvm.compile(module, target=tvm.target.Target(_target(job)))
+        wanted = Target(job["triple"], job["cpu"], tuple(job["features"]), job["num_cores"], tuple(job["glibc"]))
+        compiled = compile_module(module, tvm.target.Target(_target(job)), machine_for(wanted))
         link = _linker(job["linkers"], tuple(job["glibc"]))
-        built.export_library(job["output"], fcompile=link, workspace_dir=str(_workspace(job)))
+        compiled.executable.export_library(job["output"], fcompile=link, workspace_dir=str(_workspace(job)))
 
 
 @contextlib.contextmanager

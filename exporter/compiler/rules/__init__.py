@@ -1,0 +1,8 @@
+"""Rules that schedule one fused kernel, one a file; the first that matches is taken."""
+
+from __future__ import annotations
+
+from hwloop.exporter.compiler.rules.base import Rule
+from hwloop.exporter.compiler.rules.matmul import Matmul
+
+RULES: tuple[Rule, ...] = (Matmul(),)

@@ -1,0 +1,189 @@
+"""Matrix products on register tiles, with what follows them computed on each tile while it is in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from tvm import tirx
+
+from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.packing import Panels, Segment
+from hwloop.exporter.compiler.rules.epilogue import Epilogue, Unmatched
+from hwloop.exporter.compiler.rules.microkernel import (
+    Tile,
+    allocating,
+    best_rows,
+    best_tile,
+    kernel_body,
+    local_buffer,
+    loop,
+    loop_between,
+    register_tile,
+    sequence,
+    spread,
+    sum_buffers,
+    vector_at,
+)
+from hwloop.exporter.compiler.rules.product import Product, product_of
+from hwloop.exporter.compiler.rules.right_panel import CopiedPanels, PackedPanels
+from hwloop.exporter.compiler.rules.stages import read_stages
+
+PARALLEL_FROM = 500_000  # multiply-adds; below, starting the other threads costs more than they save
+
+
+class Matmul:
+    """Products that `passes/products.py` marked."""
+
+    name = "matmul"
+
+    def apply(self, kernel: Any, machine: Machine) -> Any | None:
+        """Return the kernel on register tiles; None if it is no product, or what follows does not fit on tiles."""
+        stages = read_stages(kernel)
+        product = stages and product_of(stages)
+        if not stages or not product:
+            return None
+        try:
+            epilogue = Epilogue(stages, product.stage, machine.float_lanes)
+        except Unmatched:
+            return None
+        return kernel.with_body(_Writer(product, epilogue, machine).body()).with_attr("tirx.is_scheduled", True)
+
+
+class _Writer:
+    """Writes the kernel of one product."""
+
+    def __init__(self, product: Product, epilogue: Epilogue, machine: Machine) -> None:
+        self._product = product
+        self._epilogue = epilogue
+        self._machine = machine
+        self._lanes = machine.float_lanes
+        self._rows = prod(product.rows)
+        self._batch = prod(product.batch)
+        self._buffers: list[Any] = []
+
+    def body(self) -> Any:
+        """Return the kernel's body: every core's share of the tiles."""
+        product = self._product
+        width = product.panel or self._tile(product.columns).vectors * self._lanes
+        panels = Panels(product.columns, product.depth, width, self._lanes)
+        work = self._batch * self._rows * product.columns * product.depth
+        cores = self._machine.cores if work >= PARALLEL_FROM else 1
+
+        def share(core: Any) -> Any:
+            statements = [self._segment(segment, core, cores) for segment in panels.segments()]
+            return allocating([*self._buffers, *self._epilogue.buffers()], sequence(statements))
+
+        return kernel_body(loop(cores, share, "core", tirx.ForKind.PARALLEL))
+
+    def _tile(self, columns: int) -> Tile:
+        return best_tile(self._rows, columns, self._product.depth, self._machine)
+
+    def _segment(self, segment: Segment, core: Any, cores: int) -> Any:
+        """Return one core's share of panels of one width: whole panels, or some of the rows of each, as is fairer."""
+        tile = Tile(best_rows(self._rows, segment.width // self._lanes, self._machine), segment.width // self._lanes)
+        panels, down = self._batch * segment.count, -(-self._rows // tile.rows)
+        by_panel = not self._product.panel or _fairness(panels, cores) >= _fairness(down, cores)
+        first_panel, past_panel = _share(panels, core, cores) if by_panel else (0, panels)
+        first_tile, past_tile = (0, down) if by_panel else _share(down, core, cores)
+        sums = sum_buffers(tile, self._lanes)
+        writer = _Tiles(self._product, self._epilogue, segment, tile, self._rows, self._machine, sums)
+        self._buffers += writer.buffers
+
+        def panel(number: Any) -> Any:
+            batch, panel = tirx.floordiv(number, segment.count), tirx.floormod(number, segment.count)
+            column = segment.first + panel * segment.width
+            tiles = loop_between(first_tile, past_tile, lambda at: writer.tile(batch, at, panel, column), "tile")
+            return sequence([*writer.right.prepare(batch, column), tiles])
+
+        return loop_between(first_panel, past_panel, panel, "panel")
+
+
+class _Tiles:
+    """Writes the tiles of panels of one width."""
+
+    def __init__(
+        self,
+        product: Product,
+        epilogue: Epilogue,
+        segment: Segment,
+        tile: Tile,
+        rows: int,
+        machine: Machine,
+        sums: Sequence[Any],
+    ) -> None:
+        self._product = product
+        self._epilogue = epilogue
+        self._segment = segment
+        self._tile = tile
+        self._rows = rows
+        self._machine = machine
+        self._lanes = machine.float_lanes
+        self._sums = sums
+        self._block = local_buffer((tile.rows, segment.width), "block")
+        self._straight = epilogue.empty and product.columns >= segment.width
+        self.right = (PackedPanels if product.panel else CopiedPanels)(product, segment, self._lanes)
+        self.buffers = [*sums, *self.right.buffers]
+        if not self._straight:
+            self.buffers.append(self._block)
+
+    def tile(self, batch: Any, number: Any, panel: Any, column: Any) -> Any:
+        """Return the statement that computes one tile and stores what becomes of it."""
+        tile, lanes, product = self._tile, self._lanes, self._product
+        left = product.left.source
+        row = number * tile.rows
+        if self._rows % tile.rows:
+            row = tirx.min(row, self._rows - tile.rows)
+        computed = register_tile(
+            tile,
+            lanes,
+            self._sums,
+            [product.depth],
+            lambda below, step: spread(left[tuple(product.left_indices(batch, row + below, step))], lanes),
+            lambda vector, step: self.right.vector(batch, panel, vector, step),
+            left_run=self._left_run(batch, row),
+        )
+        vectors = [(below, vector * lanes) for below in range(tile.rows) for vector in range(tile.vectors)]
+        if self._straight:
+            stores = [
+                product.stage.buffer.vstore(
+                    product.place(batch, row + below, column + at), vector_at(self._sums[below], [at], lanes)
+                )
+                for below, at in vectors
+            ]
+            return sequence([computed, *stores])
+        kept = [self._block.vstore([below, at], vector_at(self._sums[below], [at], lanes)) for below, at in vectors]
+        return sequence(
+            [computed, *kept, loop(tile.rows, lambda below: self._finish(batch, row, below, column), "below")]
+        )
+
+    def _left_run(self, batch: Any, row: Any) -> Callable[[int, Any], Any] | None:
+        """Return what gives a row's numbers at consecutive steps, where they lie side by side and it is of use."""
+        product = self._product
+        if not self._machine.multiplies_by_lane or not product.left_in_rows:
+            return None
+        left = product.left.source
+        return lambda below, step: vector_at(left, product.left_indices(batch, row + below, step), self._lanes)
+
+    def _finish(self, batch: Any, row: Any, below: Any, column: Any) -> Any:
+        def element(at: Any, lane: Any) -> Any:
+            place = self._product.place(batch, row + below, column + at)
+            return self._epilogue.store(place, self._block[below, at], lane)
+
+        def vector(first: int) -> Any:
+            return loop(self._lanes, lambda lane: element(lane + first, lane), "lane", tirx.ForKind.VECTORIZED)
+
+        if self._product.columns < self._segment.width:
+            return loop(self._product.columns, lambda at: element(at, 0), "column")
+        return sequence([vector(number * self._lanes) for number in range(self._tile.vectors)])
+
+
+def _share(tasks: int, core: Any, cores: int) -> tuple[Any, Any]:
+    if cores == 1:
+        return 0, tasks
+    return tirx.floordiv(core * tasks, cores), tirx.floordiv((core + 1) * tasks, cores)
+
+
+def _fairness(tasks: int, cores: int) -> float:
+    return tasks / (-(-tasks // cores) * cores)
