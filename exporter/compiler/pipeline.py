@@ -9,6 +9,7 @@ import tvm
 from tvm import relax, tirx
 from tvm.relax import backend, transform
 
+from hwloop.exporter.compiler import fast_math
 from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.passes import PASSES
 from hwloop.exporter.compiler.rules import RULES
@@ -25,6 +26,7 @@ class Compiled:
 
 def compile_module(module: Any, target: Any, machine: Machine) -> Compiled:
     """Compile a Relax module, straight from a frontend, for a CPU; `target` is TVM's word for what `machine` is."""
+    fast_math.install()
     with target, tvm.transform.PassContext(opt_level=3):
         for run in PASSES:
             module = run(module, machine)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from hwloop.exporter.compiler.rules.base import Rule
 from hwloop.exporter.compiler.rules.matmul import Matmul
+from hwloop.exporter.compiler.rules.reduction import Reduction
 
-RULES: tuple[Rule, ...] = (Matmul(),)
+RULES: tuple[Rule, ...] = (Matmul(), Reduction())

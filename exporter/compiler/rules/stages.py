@@ -58,6 +58,8 @@ def _stage(nest: Any) -> Stage | None:
             return None
         kinds[axis.iter_type].append(axis)
     spatial, reduced = kinds.values()
+    if not store.indices and all(int(axis.dom.extent) == 1 for axis in spatial):
+        spatial = []  # TVM gives a block of a single number an axis that nothing reads
     if len(spatial) != len(store.indices) or any(
         not index.same_as(axis.var) for index, axis in zip(store.indices, spatial, strict=True)
     ):
