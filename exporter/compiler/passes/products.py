@@ -56,15 +56,15 @@ class _Rewriter(relax.PyExprMutator):
         return self._emit(list(before.args[1].fields), lambda *sides: layout(made(*sides)))
 
     def _product(self, call: Any) -> Any:
-        shapes = [shape_of(side) for side in call.args]
+        shapes = [shape for shape in map(shape_of, call.args) if shape is not None and len(shape) > 1]
         floats = all(str(side.ty.dtype) == "float32" for side in call.args)
         result = shape_of(call)
-        if not floats or result is None or any(shape is None or len(shape) < 2 for shape in shapes):
+        if not floats or result is None or len(shapes) < 2:
             return call
         left, right = (look_through(side, self.lookup_binding, scales=False) for side in call.args)
         matrix = _matrix(right, shapes[1])
-        if matrix is not None and matrix.ndim == 2:
-            return self._packed(left, matrix, result)
+        if matrix is not None and matrix.shape[:-2] in ((), result[:-2]):
+            return self._packed(left, matrix, shapes[0], result)
         left, right = (look_through(side, self.lookup_binding, scales=True) for side in call.args)
         return self._plain(left, right, shapes, result)
 
@@ -74,22 +74,22 @@ class _Rewriter(relax.PyExprMutator):
         self._made[call.args[0]] = compute
         return call
 
-    def _packed(self, left: View, matrix: Any, result: Sequence[int]) -> Any:
-        depth, columns = matrix.shape
+    def _packed(self, left: View, matrix: Any, shape: Sequence[int], result: Sequence[int]) -> Any:
+        depth, columns = matrix.shape[-2:]
+        batched = matrix.ndim - 2
         lanes = self._machine.float_lanes
-        tile = best_tile(prod(result[:-1]), columns, depth, self._machine)
+        tile = best_tile(prod(result[batched:-1]), columns, depth, self._machine)
         panels = Panels(columns, depth, tile.vectors * lanes, lanes)
 
         def product(left_side: Any, right_side: Any) -> Any:
             k = te.reduce_axis((0, depth), "k")
 
             def element(*place: Any) -> Any:
-                return te.sum(
-                    left_side[tuple(left.place([*place[:-1], k.var]))] * right_side[panels.index(k.var, place[-1])],
-                    axis=k,
-                )
+                row = left.place(_broadcast([*place[:-1], k.var], shape))
+                packed = (*place[:batched], panels.index(k.var, place[-1]))
+                return te.sum(left_side[tuple(row)] * right_side[packed], axis=k)
 
-            return te.compute(result, element, "product", attrs={PRODUCT: 0, PANEL: panels.width})
+            return te.compute(result, element, "product", attrs={PRODUCT: batched, PANEL: panels.width})
 
         return self._emit([left.source, relax.const(panels.pack(matrix))], product)
 

@@ -153,68 +153,64 @@ def register_tile(
         for vector in range(tile.vectors)
     ]
     *outer, depth = depths
-    steps = [tirx.Var(f"k{number}", "int64") for number in range(len(depths))]
-    *around, last = steps
+    around = [tirx.Var(f"k{number}", "int64") for number in range(len(outer))]
+
+    def rights(step: Any) -> list[Any]:
+        return [right(vector, *around, step) for vector in range(tile.vectors)]
 
     def one(step: Any) -> Any:
-        return _step(
-            tile, lanes, sums, lambda row: left(row, *around, step), lambda v: right(v, *around, step), combine
-        )
+        return _step(lanes, sums, [left(row, *around, step) for row in range(tile.rows)], rights(step), combine)
 
     def run(group: Any) -> Any:
         names = [tirx.Var(f"run{row}", kind(str(sums[0].dtype), lanes)) for row in range(tile.rows)]
-        loads = [tirx.Bind(name, left_run(row, *around, group * lanes)) for row, name in enumerate(names)]  # type: ignore[misc]
-        turns = [
-            _step(
-                tile,
-                lanes,
-                sums,
-                lambda row, lane=lane: spread(tirx.Shuffle([names[row]], [lane]), lanes),
-                lambda v, lane=lane: right(v, *around, group * lanes + lane),
-                combine,
-            )
-            for lane in range(lanes)
-        ]
-        return sequence([*loads, *turns])
+        statements = [tirx.Bind(name, run_at(row, *around, group * lanes)) for row, name in enumerate(names)]
+        for lane in range(lanes):
+            lefts = [spread(tirx.Shuffle([name], [lane]), lanes) for name in names]
+            statements.append(_step(lanes, sums, lefts, rights(group * lanes + lane), combine))
+        return sequence(statements)
 
+    run_at = left_run or left
     runs = depth // lanes if left_run and lanes > 1 else 0
-    inner = [_counted(last, 0, runs, run)] if runs else []
+    inner = [_counted(0, runs, run)] if runs else []
     if depth > runs * lanes:
-        inner.append(_counted(last, runs * lanes, depth, one))
+        inner.append(_counted(runs * lanes, depth, one))
     statement = sequence(inner)
     for step, size in zip(reversed(around), reversed(outer), strict=True):
-        statement = _counted(step, 0, size, lambda _step, body=statement: body)
+        statement = tirx.For(step, _whole(0), _whole(size), tirx.ForKind.SERIAL, statement)
     return sequence([*clear, statement])
 
 
-def _counted(counter: Any, first: int, past: int, body: Callable[[Any], Any]) -> Any:
-    start, extent = tirx.const(first, "int64"), tirx.const(past - first, "int64")
-    return tirx.For(counter, start, extent, tirx.ForKind.SERIAL, body(counter))
+def _whole(number: int) -> Any:
+    return tirx.const(number, "int64")
+
+
+def _counted(first: int, past: int, body: Callable[[Any], Any]) -> Any:
+    counter = tirx.Var("k", "int64")
+    return tirx.For(counter, _whole(first), _whole(past - first), tirx.ForKind.SERIAL, body(counter))
 
 
 def _step(
-    tile: Tile,
     lanes: int,
     sums: Sequence[Any],
-    left: Callable[[int], Any],
-    right: Callable[[int], Any],
+    lefts: Sequence[Any],
+    rights: Sequence[Any],
     combine: Callable[[Any, Any, Any], Any],
 ) -> Any:
     """Return one step of a reduction: every row's number times every column's vector."""
-    body: list[Any] = []
+    statements: list[Any] = []
 
     def named(value: Any, name: str) -> Any:
         variable = tirx.Var(name, value.ty)
-        body.append(tirx.Bind(variable, value))
+        statements.append(tirx.Bind(variable, value))
         return variable
 
-    rights = [named(right(vector), f"right{vector}") for vector in range(tile.vectors)]
-    for number, row in enumerate(sums):
-        value = named(left(number), f"left{number}")
-        for vector, other in enumerate(rights):
+    columns = [named(value, f"right{number}") for number, value in enumerate(rights)]
+    for number, (row, value) in enumerate(zip(sums, lefts, strict=True)):
+        factor = named(value, f"left{number}")
+        for vector, column in enumerate(columns):
             total = vector_at(row, [vector * lanes], lanes)
-            body.append(row.vstore([vector * lanes], combine(total, value, other)))
-    return sequence(body)
+            statements.append(row.vstore([vector * lanes], combine(total, factor, column)))
+    return sequence(statements)
 
 
 def spread(number: Any, lanes: int) -> Any:

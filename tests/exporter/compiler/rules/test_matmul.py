@@ -1,5 +1,7 @@
 """Matrix products: right for every shape, in one kernel with what follows, on register tiles."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -72,6 +74,31 @@ def test_two_inputs_with_a_batch(each_cpu, module_of, numbers, shape):
     assert list(compiled.scheduled.values()) == ["matmul"]
 
 
+@pytest.mark.parametrize("shape", [(3, 20, 7), (2, 5, 20, 24)])
+def test_a_constant_with_a_batch(cpu, module_of, numbers, shape):
+    x, w = numbers(*shape), numbers(*shape[:-2], shape[-1], 37)
+    found, compiled = cpu.run(module_of(lambda x: op.matmul(x, relax.const(w)), x.shape), x)
+    close(found, x @ w)
+    assert list(compiled.scheduled.values()) == ["matmul"]
+
+
+@pytest.mark.parametrize("depth", [5, 16, 35])
+@pytest.mark.parametrize("columns", [3, 17, 64])
+def test_a_transposed_right_side(each_cpu, module_of, numbers, depth, columns):
+    x, y = numbers(2, 9, depth), numbers(2, columns, depth)
+    module = module_of(lambda x, y: op.matmul(x, op.permute_dims(y, [0, 2, 1])), x.shape, y.shape)
+    found, compiled = each_cpu.run(module, x, y)
+    close(found, x @ y.swapaxes(1, 2))
+    assert list(compiled.scheduled.values()) == ["matmul"]
+
+
+def test_a_transposed_left_side(each_cpu, module_of, numbers):
+    x, w = numbers(19, 50), numbers(19, 33)
+    found, compiled = each_cpu.run(module_of(lambda x: op.matmul(op.permute_dims(x), relax.const(w)), x.shape), x)
+    close(found, x.T @ w)
+    assert list(compiled.scheduled.values()) == ["matmul"]
+
+
 @pytest.mark.parametrize("shapes", [((4, 9, 8), (8, 5)), ((1, 9, 8), (6, 8, 5)), ((2, 1, 9, 8), (3, 8, 5))])
 def test_batches_that_are_broadcast(cpu, module_of, numbers, shapes):
     x, y = (numbers(*shape) for shape in shapes)
@@ -133,7 +160,20 @@ def test_equal_layers_share_one_kernel(cpu, module_of, numbers):
     assert len(compiled.scheduled) == 1
 
 
-def test_it_builds_for_a_raspberry_pi(pi4, module_of, numbers):
-    w = numbers(64, 100)
-    compiled = pi4.build(module_of(lambda x: op.nn.relu(op.matmul(x, relax.const(w))), (1, 49, 64)))
+@pytest.mark.parametrize("depth", [2, 49, 64])
+def test_it_builds_for_a_raspberry_pi(pi4, module_of, numbers, depth):
+    w = numbers(depth, 100)
+    compiled = pi4.build(module_of(lambda x: op.nn.relu(op.matmul(x, relax.const(w))), (1, 49, depth)))
     assert list(compiled.scheduled.values()) == ["matmul"]
+
+
+def test_a_lane_of_a_vector_is_multiplied_where_the_cpu_can(pi4, module_of, numbers):
+    w = numbers(64, 32)
+    compiled = pi4.build(module_of(lambda x: op.matmul(x, relax.const(w)), (20, 64)))
+    assert ".s[3]" in assembly(compiled.executable.mod)
+
+
+def assembly(module: Any) -> str:
+    """Return the assembly of a built module and of what it imports."""
+    own = module.inspect_source("asm") if module.kind == "llvm" else ""
+    return own + "".join(assembly(part) for part in module.imports)
