@@ -81,6 +81,18 @@ _TABLE: dict[str, Evaluate] = {
     **{f"relax.{name}": _plain(lambda value, *_: value) for name in ("shape_to_tensor", "astype")},
     **{
         f"relax.{name}": _plain(getattr(np, name))
-        for name in ("add", "subtract", "multiply", "divide", "less", "greater", "equal", "where", "maximum", "minimum")
+        for name in (
+            "add",
+            "subtract",
+            "multiply",
+            "divide",
+            "less",
+            "greater",
+            "equal",
+            "where",
+            "maximum",
+            "minimum",
+            "isnan",
+        )
     },
 }

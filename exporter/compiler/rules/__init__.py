@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hwloop.exporter.compiler.rules.base import Rule
+from hwloop.exporter.compiler.rules.channelwise import Channelwise
+from hwloop.exporter.compiler.rules.convolution import Convolution
 from hwloop.exporter.compiler.rules.matmul import Matmul
 
-RULES: tuple[Rule, ...] = (Matmul(),)
+RULES: tuple[Rule, ...] = (Matmul(), Convolution(), Channelwise())
