@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-# The annotation of a block that slides a window: its geometry.
+# Annotations of a block that slides a window: its geometry, and whether it sums over channels in the innermost loop.
 WINDOW = "hwloop.window"
+CHANNELS_INSIDE = "hwloop.channels_inside"
 
 Valid = tuple[tuple[int, ...], ...]
 

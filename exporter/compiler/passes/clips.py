@@ -49,7 +49,11 @@ def _operator(kernel: Any) -> Any | None:
     if make is None or not all(isinstance(side, ir.TensorLoad) for side in (stage.value.a, stage.value.b)):
         return None
     first, second = stage.value.a, stage.value.b
-    if not (first.source.same_as(kernel.params[0]) and second.source.same_as(kernel.params[1]) and len(second.source.shape) == 0):
+    if not (
+        first.source.same_as(kernel.params[0])
+        and second.source.same_as(kernel.params[1])
+        and len(second.source.shape) == 0
+    ):
         return None
     shape = [int(size) for size in first.source.shape]
     same = tuple(shape) == stage.extents and always_equal(

@@ -14,7 +14,7 @@ from hwloop.exporter.compiler.passes.shapes import shape_of
 from hwloop.exporter.compiler.passes.views import View, look_through
 from hwloop.exporter.compiler.rules.microkernel import best_tile
 from hwloop.exporter.compiler.rules.stages import stride
-from hwloop.exporter.compiler.windowing import WINDOW, Window
+from hwloop.exporter.compiler.windowing import CHANNELS_INSIDE, WINDOW, Window
 
 OUT_ELEMENTWISE = 4  # TVM's word for a kernel onto which elementwise ones may be fused
 
@@ -102,7 +102,7 @@ class _Rewriter(relax.PyExprMutator):
                 weight = weights[group, panels.index(step, out - group * columns)]
                 return te.sum(value * weight, axis=[down, across, channel] if inner else [channel, down, across])
 
-            attributes = {WINDOW: window.as_list(), PANEL: panels.width}
+            attributes = {WINDOW: window.as_list(), PANEL: panels.width, CHANNELS_INSIDE: int(inner)}
             return te.compute(result, element, "convolution", attrs=attributes)
 
         return self.emit([view.source, relax.const(packed)], "convolution", convolution)

@@ -32,7 +32,7 @@ from hwloop.exporter.compiler.rules.microkernel import (
 )
 from hwloop.exporter.compiler.rules.stages import Stage, read_stages, rewrite, simplified
 from hwloop.exporter.compiler.rules.tile_store import TileStore
-from hwloop.exporter.compiler.windowing import WINDOW, Valid, Window
+from hwloop.exporter.compiler.windowing import CHANNELS_INSIDE, WINDOW, Valid, Window
 
 
 class Convolution:
@@ -79,7 +79,7 @@ class _Writer:
         self._weights = product.b.source
         self._groups = int(self._weights.shape[0])
         self._columns = stage.extents[3] // self._groups
-        self._channels_inside = stage.depths[:2] == (self._window.height, self._window.width)
+        self._channels_inside = bool(stage.annotations[CHANNELS_INSIDE])
         self._channels = stage.depths[2] if self._channels_inside else stage.depths[0]
         self._buffers: list[Any] = []
 
