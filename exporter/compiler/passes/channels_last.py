@@ -59,10 +59,9 @@ class _Turner(relax.PyExprMutator):
     def known(self, value: Any) -> Any | None:
         """Return the image with channels last that a value was turned back from."""
         bound = self.lookup_binding(value) if isinstance(value, relax.Var) else None
-        turned = isinstance(bound, ir.Call) and bound.op == ir.Op.get("relax.permute_dims")
-        if not turned or bound.attrs.axes is None or [int(axis) for axis in bound.attrs.axes] != TO_FIRST:
+        if not isinstance(bound, ir.Call) or bound.op != ir.Op.get("relax.permute_dims") or bound.attrs.axes is None:
             return None
-        return bound.args[0]
+        return bound.args[0] if [int(axis) for axis in bound.attrs.axes] == TO_FIRST else None
 
     def first(self, value: Any) -> Any:
         """Return an image that was made with channels last as others expect it."""

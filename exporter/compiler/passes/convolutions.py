@@ -61,7 +61,7 @@ class _Rewriter(relax.PyExprMutator):
         assert shape is not None
         window = _window(attributes, shape, numbers.shape[2:])
         groups = int(attributes.groups)
-        if window == Window(*shape[1:3], 1, 1, 1, 1, 0, 0) and groups == 1:
+        if window == Window(shape[1], shape[2], 1, 1, 1, 1, 0, 0) and groups == 1:
             matrix = np.ascontiguousarray(numbers[:, :, 0, 0].T)
             return relax.op.matmul(data, relax.const(matrix))
         result = shape_of(call)
@@ -111,8 +111,9 @@ class _Rewriter(relax.PyExprMutator):
 def _window(attributes: Any, shape: Sequence[int], kernel: Sequence[int]) -> Window:
     down, across = (int(number) for number in attributes.strides)
     top, left = (int(number) for number in attributes.padding[:2])
-    dilations = (int(number) for number in attributes.dilation)
-    return Window(shape[1], shape[2], *(int(size) for size in kernel), down, across, top, left, *dilations)
+    height, width = (int(size) for size in kernel)
+    dilation_down, dilation_across = (int(number) for number in attributes.dilation)
+    return Window(shape[1], shape[2], height, width, down, across, top, left, dilation_down, dilation_across)
 
 
 def _channels_together(view: View) -> bool:
@@ -190,7 +191,7 @@ def _mean(rewriter: _Rewriter, call: Any) -> Any:
     axes = [int(axis) for axis in call.attrs.axis or ()]
     if shape is None or len(shape) != 4 or axes != [1, 2] or str(call.ty.dtype) != "float32":
         return call
-    window = Window(*shape[1:3], *shape[1:3], 1, 1, 0, 0)
+    window = Window(shape[1], shape[2], shape[1], shape[2], 1, 1, 0, 0)
     pooled = (shape[0], 1, 1, shape[3])
     total = rewriter.emit(
         [call.args[0]], "sum_pool", lambda image: _slide(window, pooled, "sum", 0, lambda at, *_: image[at], image)

@@ -6,7 +6,7 @@ and right edge are written apart, each without what is outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -30,7 +30,7 @@ from hwloop.exporter.compiler.rules.microkernel import (
     sum_buffers,
     vector_at,
 )
-from hwloop.exporter.compiler.rules.stages import Stage, read_stages, rewrite, simplified
+from hwloop.exporter.compiler.rules.stages import Stage, flat, read_stages, rewrite, simplified
 from hwloop.exporter.compiler.rules.tile_store import TileStore
 from hwloop.exporter.compiler.windowing import CHANNELS_INSIDE, WINDOW, Valid, Window
 
@@ -137,75 +137,58 @@ class _Writer:
         return loop_between(first_panel, past_panel, panel, "panel")
 
     def _tile(
-        self, tile: Tile, sums: list[Any], place: tuple[Any, ...], valid: Valid, weight: Callable[[int, Any], Any]
+        self, tile: Tile, sums: Sequence[Any], place: Sequence[Any], valid: Valid, weight: Callable[[int, Any], Any]
     ) -> list[Any]:
         """Return the statements that sum a tile whose first element is at `place`."""
-        window, channels = self._window, self._channels
-        first, past = window.places_down(place[1], self._stage.extents[1])
-        whole = all(len(pixels) == tile.rows for pixels in valid)
+        first, past = self._window.places_down(place[1], self._stage.extents[1])
 
-        def image(pixel: int, down: Any, across: Any, channel: Any) -> list[Any]:
+        def image(pixel: int, steps: Sequence[Any]) -> list[Any]:
             batch, row, column, out = place
             known = dict(zip(self._stage.axes, (batch, row, column + pixel, out), strict=True))
-            steps = (down, across, channel) if self._channels_inside else (channel, down, across)
-            known |= dict(zip(self._stage.reduced, steps, strict=True))
+            known |= dict(zip(self._stage.reduced, self._in_order(steps), strict=True))
             return [rewrite(index, known) for index in self._image.indices]
 
-        def step(down: Any, across: Any, channel: Any) -> Any:
-            at = down * window.width + across
-            if self._channels_inside:
-                return at * channels + channel
-            return channel * (window.height * window.width) + at
+        def add(pixels: Sequence[int], depths: Sequence[int], at: Callable[..., Sequence[Any]]) -> Any:
+            """Add to some pixels' sums; `at` makes (down, across, channel) of the counters of loops over `depths`."""
 
-        def add(pixels: tuple[int, ...], depths: list[int], places: Callable[..., tuple[Any, Any, Any]]) -> Any:
-            """Add to some pixels' sums what loops over `depths` count; `places` makes places of the counters."""
-            run = None
-            if self._machine.multiplies_by_lane and self._channels_inside:
-                run = lambda at, *steps: vector_at(  # noqa: E731
-                    self._image.source, image(pixels[at], *places(*steps)), self._lanes
-                )
+            def run(number: int, *counters: Any) -> Any:
+                return vector_at(self._image.source, image(pixels[number], at(*counters)), self._lanes)
+
             return accumulation(
                 Tile(len(pixels), tile.vectors),
                 self._lanes,
                 [sums[pixel] for pixel in pixels],
                 depths,
-                lambda at, *steps: spread(self._image.source[tuple(image(pixels[at], *places(*steps)))], self._lanes),
-                lambda vector, *steps: weight(vector, step(*places(*steps))),
-                left_run=run,
+                lambda number, *counters: spread(
+                    self._image.source[tuple(image(pixels[number], at(*counters)))], self._lanes
+                ),
+                lambda vector, *counters: weight(vector, flat(self._in_order(at(*counters)), self._stage.depths)),
+                left_run=run if self._machine.multiplies_by_lane and self._channels_inside else None,
             )
 
-        everyone = tuple(range(tile.rows))
-        down_loop = lambda body: loop_between(first, past, body, "down")  # noqa: E731
-        if self._channels_inside and whole:
-            body = down_loop(
-                lambda down: add(everyone, [window.width, channels], lambda across, channel: (down, across, channel))
-            )
-        elif self._channels_inside:
-            body = down_loop(
-                lambda down: sequence(
-                    [
-                        add(pixels, [channels], lambda channel, across=across: (down, across, channel))
-                        for across, pixels in enumerate(valid)
-                        if pixels
-                    ]
+        def line(down: Any, outer: Any | None) -> Any:
+            """Add a row of the window: all channels, or the one of an outer loop."""
+            count = self._channels if outer is None else 1
+            if all(len(pixels) == tile.rows for pixels in valid):
+                depths = [self._window.width, count]
+                return add(
+                    range(tile.rows), depths, lambda across, inner: (down, across, inner if outer is None else outer)
                 )
+            return sequence(
+                [
+                    add(pixels, [count], lambda inner, at=at: (down, at, inner if outer is None else outer))
+                    for at, pixels in enumerate(valid)
+                    if pixels
+                ]
             )
-        else:
-            body = loop(
-                channels,
-                lambda channel: down_loop(
-                    lambda down: (
-                        add(everyone, [window.width], lambda across: (down, across, channel))
-                        if whole
-                        else sequence(
-                            [
-                                add(pixels, [1], lambda _one, across=across: (down, across, channel))
-                                for across, pixels in enumerate(valid)
-                                if pixels
-                            ]
-                        )
-                    )
-                ),
-                "channel",
-            )
+
+        def lines(outer: Any | None) -> Any:
+            return loop_between(first, past, lambda down: line(down, outer), "down")
+
+        body = lines(None) if self._channels_inside else loop(self._channels, lines, "channel")
         return [*cleared(tile, self._lanes, sums), body]
+
+    def _in_order(self, steps: Sequence[Any]) -> Sequence[Any]:
+        """Return (down, across, channel) in the order of the sum's loops."""
+        down, across, channel = steps
+        return (down, across, channel) if self._channels_inside else (channel, down, across)

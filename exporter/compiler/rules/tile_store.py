@@ -35,11 +35,11 @@ class TileStore:
         def element(row: Any, at: Any, lane: Any) -> Any:
             return self._epilogue.store(place(row, at), self._block[row, at], lane)
 
+        def vector(row: Any, first: int) -> Any:
+            return loop(lanes, lambda lane: element(row, first + lane, lane), "lane", tirx.ForKind.VECTORIZED)
+
         def finish(row: Any) -> Any:
-            whole = [
-                loop(lanes, lambda lane, at=at: element(row, at + lane, lane), "lane", tirx.ForKind.VECTORIZED)
-                for at in range(0, self._columns - lanes + 1, lanes)
-            ]
+            whole = [vector(row, first) for first in range(0, self._columns - lanes + 1, lanes)]
             rest = self._columns % lanes
             if rest:
                 first = self._columns - rest
