@@ -88,6 +88,27 @@ def _convolution(turner: _Turner, call: Any) -> Any | None:
     )
 
 
+def _line_convolution(turner: _Turner, call: Any) -> Any | None:
+    """Turn a convolution over lines, as one over images of height 1."""
+    attributes, (data, weight) = call.attrs, call.args
+    shape, result = shape_of(data), shape_of(call)
+    if attributes.data_layout != "NCW" or attributes.kernel_layout != "OIW" or not shape or not result:
+        return None
+    if not isinstance(weight, ir.GenericConst):
+        return None
+    first, last = attributes.padding
+    convolution = relax.op.nn.conv2d(
+        turner.builder_.emit(relax.op.reshape(data, (*shape[:2], 1, shape[2]))),
+        relax.const(weight.value.numpy()[:, :, None]),
+        strides=(1, attributes.strides[0]),
+        padding=(0, first, 0, last),
+        dilation=(1, attributes.dilation[0]),
+        groups=attributes.groups,
+    )
+    image = _convolution(turner, turner.builder_.normalize(convolution))
+    return relax.op.reshape(turner.builder_.emit(image), result)
+
+
 def _pooling(make: Callable[..., Any]) -> Callable[[_Turner, Any], Any | None]:
     def turned(turner: _Turner, call: Any) -> Any | None:
         attributes, (data,) = call.attrs, call.args
@@ -154,6 +175,7 @@ def _concatenated(turner: _Turner, call: Any) -> Any | None:
 
 
 _TABLE: dict[str, Callable[[_Turner, Any], Any | None]] = {
+    "relax.nn.conv1d": _line_convolution,
     "relax.nn.conv2d": _convolution,
     "relax.nn.max_pool2d": _pooling(relax.op.nn.max_pool2d),
     "relax.nn.avg_pool2d": _pooling(relax.op.nn.avg_pool2d),

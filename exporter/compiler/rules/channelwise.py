@@ -71,13 +71,11 @@ class _Writer:
         tile = Tile(self._pixels(width) if unrolled else 1, 1)
         sums = sum_buffers(tile, self._lanes)
         store = TileStore(self._epilogue, stage.buffer, tile, self._lanes, self._lanes)
-        rows, vectors = batch * height, -(-channels // self._lanes)
+        vectors = -(-channels // self._lanes)
         cores = cores_for(prod(stage.extents) * prod(stage.depths), self._machine)
-        by_row = rows >= cores
+        by_row = height >= cores
 
-        def row(number: Any, first: Any, past: Any) -> Any:
-            place = tirx.floordiv(number, height), tirx.floormod(number, height)
-
+        def row(place: tuple[Any, Any], first: Any, past: Any) -> Any:
             def tiles(start: int, count: int, valid: Valid) -> Any:
                 def one(turn: Any) -> Any:
                     pixel = start + turn * tile.rows
@@ -97,11 +95,13 @@ class _Writer:
             return sequence([tiles(*group) for group in window.tiles(width, tile.rows)])
 
         def part(core: Any) -> Any:
-            first, past = share(rows if by_row else vectors, core, cores)
-            if by_row:
-                statement = loop_between(first, past, lambda number: row(number, 0, vectors), "row")
-            else:
-                statement = loop(rows, lambda number: row(number, first, past), "row")
+            first_row, past_row = share(height, core, cores) if by_row else (0, height)
+            first, past = (0, vectors) if by_row else share(vectors, core, cores)
+
+            def rows(image: Any) -> Any:
+                return loop_between(first_row, past_row, lambda number: row((image, number), first, past), "row")
+
+            statement = loop(batch, rows, "image")
             return allocating([*sums, *store.buffers, *self._epilogue.buffers()], statement)
 
         return kernel_body(loop(cores, part, "core", tirx.ForKind.PARALLEL))

@@ -101,10 +101,10 @@ class _Writer:
         batch, height, width, _ = self._stage.extents
         vectors = segment.width // self._lanes
         tile = Tile(best_rows(width, vectors, self._machine), vectors)
-        panels, rows = self._groups * segment.count, batch * height
-        by_panel = fairness(panels, cores) >= fairness(rows, cores)
+        panels = self._groups * segment.count
+        by_panel = fairness(panels, cores) >= fairness(height, cores)
         first_panel, past_panel = share(panels, core, cores) if by_panel else (0, panels)
-        first_row, past_row = (0, rows) if by_panel else share(rows, core, cores)
+        first_row, past_row = (0, height) if by_panel else share(height, core, cores)
         sums = sum_buffers(tile, self._lanes)
         store = TileStore(self._epilogue, self._stage.buffer, tile, self._lanes, self._columns)
         self._buffers += [*sums, *store.buffers]
@@ -118,8 +118,8 @@ class _Writer:
                 at = start + step * segment.width + vector * self._lanes
                 return vector_at(self._weights, [group, at], self._lanes)
 
-            def row(number: Any) -> Any:
-                place = tirx.floordiv(number, height), tirx.floormod(number, height)
+            def row(image: Any, number: Any) -> Any:
+                place = image, number
 
                 def one(start: int, count: int, valid: Valid) -> Any:
                     def at(turn: Any) -> Any:
@@ -132,7 +132,11 @@ class _Writer:
 
                 return sequence([one(*group) for group in self._window.tiles(width, tile.rows)])
 
-            return loop_between(first_row, past_row, row, "row")
+            return loop(
+                batch,
+                lambda image: loop_between(first_row, past_row, lambda number: row(image, number), "row"),
+                "image",
+            )
 
         return loop_between(first_panel, past_panel, panel, "panel")
 

@@ -91,7 +91,8 @@ def loop_between(first: Any, past: Any, body: Callable[[Any], Any], name: str) -
     if isinstance(first, int) and isinstance(past, int):
         return loop(past - first, lambda counter: body(counter + first), name)
     counter = tirx.Var(name, "int64")
-    return tirx.For(counter, first, past - first, tirx.ForKind.SERIAL, body(counter))
+    # It starts at 0: TVM shifts loops that do not, and forgets the bounds of the loops inside.
+    return tirx.For(counter, _whole(0), past - first, tirx.ForKind.SERIAL, body(counter + first))
 
 
 def sequence(statements: Sequence[Any]) -> Any:
