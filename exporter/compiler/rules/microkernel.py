@@ -96,7 +96,9 @@ def loop_between(first: Any, past: Any, body: Callable[[Any], Any], name: str) -
 
 
 def sequence(statements: Sequence[Any]) -> Any:
-    """Return statements one after the other as one."""
+    """Return statements one after the other as one; none at all is one that does nothing."""
+    if not statements:
+        return tirx.Evaluate(_whole(0))
     return statements[0] if len(statements) == 1 else tirx.SeqStmt(list(statements))
 
 
