@@ -6,7 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.passes.channels_last import channels_last
+from hwloop.exporter.compiler.passes.clips import restore_clips
+from hwloop.exporter.compiler.passes.convolutions import rewrite_convolutions
 from hwloop.exporter.compiler.passes.fold_constants import fold_constants
+from hwloop.exporter.compiler.passes.idle_turns import drop_idle_turns
+from hwloop.exporter.compiler.passes.inference import simplify_for_inference
 from hwloop.exporter.compiler.passes.products import rewrite_products
 
-PASSES: tuple[Callable[[Any, Machine], Any], ...] = (fold_constants, rewrite_products)
+PASSES: tuple[Callable[[Any, Machine], Any], ...] = (
+    fold_constants,
+    restore_clips,
+    simplify_for_inference,
+    channels_last,
+    drop_idle_turns,
+    rewrite_convolutions,
+    rewrite_products,
+)
