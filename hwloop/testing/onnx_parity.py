@@ -28,17 +28,16 @@ def network(
 def agree(compiler: Any, model: onnx.ModelProto) -> Any:
     """Run a model of one input with both and return what `compiler` told.
 
-    `compiler.run(module, *inputs)` compiles a module of TVM's and returns its result, and what there is to tell.
+    `compiler.run_onnx(model, *inputs)` compiles a model and returns its result, and what there is to tell.
 
     Raises:
         AssertionError: the results differ.
     """
     import onnxruntime
-    from tvm.relax.frontend.onnx import from_onnx  # noqa: TID251
 
     shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    found, told = compiler.run(from_onnx(model, keep_params_in_input=False), x)
+    found, told = compiler.run_onnx(model, x)
     (wanted,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
     return told
