@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hwloop.exporter.compiler.rules.base import Rule
+from hwloop.exporter.compiler.rules.integer_matmul import IntegerMatmul
 from hwloop.exporter.compiler.rules.matmul import Matmul
 from hwloop.exporter.compiler.rules.reduction import Reduction
 
-RULES: tuple[Rule, ...] = (Matmul(), Reduction())
+RULES: tuple[Rule, ...] = (Matmul(), IntegerMatmul(), Reduction())
