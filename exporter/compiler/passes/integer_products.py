@@ -1,0 +1,240 @@
+"""Products of quantized tensors as products of their whole numbers, scaled afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from tvm import ir, relax, te, tirx
+
+from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.packing import DOT, PANEL, PRODUCT, Panels
+from hwloop.exporter.compiler.passes.products import OUT_ELEMENTWISE, broadcast
+from hwloop.exporter.compiler.passes.quantized_views import DEQUANTIZE, is_call, number_of
+from hwloop.exporter.compiler.passes.shapes import shape_of
+from hwloop.exporter.compiler.passes.views import View, look_through
+from hwloop.exporter.compiler.rules.integer_dot import IntegerDot, byte_dot, word_dot
+from hwloop.exporter.compiler.rules.microkernel import best_tile
+
+BYTES = ("int8", "uint8")
+
+
+def rewrite_integer_products(module: Any, machine: Machine) -> Any:
+    """Return the module with its integer matmuls, and those of dequantized sides, marked for `rules/integer_matmul.py`.
+
+    With a constant right side that fits in the bytes of the machine's instruction, the left side's zero point is
+    taken off afterwards, as a multiple of the columns' sums; otherwise both sides lose theirs first, as 16 bits.
+    """
+    rewriter = _Rewriter(module, machine)
+    for variable, function in module.functions.items():
+        if isinstance(function, relax.Function):
+            rewriter.builder_.update_func(variable, rewriter.visit_expr(function))
+    return relax.transform.DeadCodeElimination()(rewriter.builder_.finalize())
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A tensor of `values`, each less the number `zero` or the single one in `zero_tensor`, times `scale`."""
+
+    values: Any
+    scale: Any = None
+    zero: int = 0
+    zero_tensor: Any = None
+
+    @property
+    def tensors(self) -> list[Any]:
+        """Return what a kernel that reads this side needs."""
+        return [self.values] if self.zero_tensor is None else [self.values, self.zero_tensor]
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """A constant side: whole numbers of `[..., depth, columns]`, and a scale for all or for each column."""
+
+    numbers: Any
+    scale: Any = None
+
+
+@relax.expr_functor.mutator
+class _Rewriter(relax.PyExprMutator):
+    def __init__(self, module: Any, machine: Machine) -> None:
+        super().__init__(module)
+        self._machine = machine
+
+    def visit_call_(self, call: Any) -> Any:
+        call = super().visit_call_(call)
+        shapes = [shape_of(side) for side in call.args] if is_call(call, "relax.matmul") else []
+        result = shape_of(call)
+        if result is None or len(shapes) < 2 or any(shape is None or len(shape) < 2 for shape in shapes):
+            return call
+        left = self._side(call.args[0])
+        if left is None:
+            return call
+        weights = self._weights(call.args[1], shapes[1])
+        if weights is not None:
+            return self._by_weights(left, weights, shapes, result) or call
+        right = self._side(call.args[1])
+        if right is None or (left.scale is None) != (right.scale is None):
+            return call
+        whole = self._plain(left, right, shapes, result)
+        return whole if left.scale is None else self._scaled(whole, np.float32(left.scale * right.scale))
+
+    def _made(self, value: Any) -> Any:
+        return self.lookup_binding(value) if isinstance(value, relax.Var) else value
+
+    def _side(self, value: Any) -> _Side | None:
+        """Return a value as bytes with a zero point, if it is that."""
+        made = self._made(value)
+        if is_call(made, DEQUANTIZE):
+            values, scale, zero = made.args
+            numbers = number_of(scale), number_of(zero)
+            if str(values.ty.dtype) in BYTES and None not in numbers:
+                return _Side(values, float(numbers[0]), int(numbers[1]))  # type: ignore[arg-type]
+            return None
+        zero = None
+        if is_call(made, "relax.subtract"):
+            value, zero = made.args
+            made, zero = self._made(value), self._made(zero)
+        if not is_call(made, "relax.astype") or str(made.args[0].ty.dtype) not in BYTES:
+            return None
+        values = made.args[0]
+        if str(made.ty.dtype) != "int32":
+            return None
+        if zero is None or number_of(zero) is not None:
+            return _Side(values, zero=0 if zero is None else int(number_of(zero)))  # type: ignore[arg-type]
+        if is_call(zero, "relax.astype") and shape_of(zero) == () and str(zero.args[0].ty.dtype) in BYTES:
+            return _Side(values, zero_tensor=zero.args[0])
+        return None
+
+    def _weights(self, value: Any, shape: Sequence[int]) -> _Weights | None:
+        """Return a value as constant whole numbers, if it is that."""
+        view = look_through(value, self.lookup_binding, scales=False)
+        made = self._made(view.source)
+        places = tuple(view.place(np.meshgrid(*(np.arange(size) for size in shape), indexing="ij")))
+        if isinstance(made, ir.GenericConst) and str(made.ty.dtype) == "int32":
+            return _Weights(made.value.numpy()[places])
+        if not is_call(made, DEQUANTIZE) or not all(isinstance(part, ir.GenericConst) for part in made.args):
+            return None
+        values, scale, zero = (part.value.numpy() for part in made.args)
+        if str(values.dtype) not in BYTES:
+            return None
+        axis = int(made.attrs.axis)
+        numbers = (values.astype("int32") - _along(zero.astype("int32"), values, axis))[places]
+        scales = np.broadcast_to(_along(scale, values, axis), values.shape)[places]
+        if (scales != scales[..., :1, :]).any():
+            return None
+        return _Weights(numbers, scales[..., 0, :])
+
+    def _by_weights(self, left: _Side, weights: _Weights, shapes: Sequence[Any], result: Sequence[int]) -> Any | None:
+        """Return the product with packed weights, exact or scaled; None if they are not of any instruction's."""
+        numbers = weights.numbers
+        if numbers.shape[:-2] not in ((), tuple(result[:-2])) or (left.scale is None) != (weights.scale is None):
+            return None
+        least, greatest = int(numbers.min()), int(numbers.max())
+        fast, words = byte_dot(self._machine), word_dot(self._machine)
+        if fast is not None and fast.holds(least, greatest):
+            whole = self._by_bytes(left, numbers, fast, shapes[0], result)
+        elif words.holds(least, greatest):
+            whole = self._packed(left, numbers, words, shapes[0], result)
+        else:
+            return None
+        if left.scale is None:
+            return whole
+        scale = weights.scale if weights.scale.ndim < 2 else weights.scale[..., None, :]
+        return self._scaled(whole, np.float32(left.scale) * scale)
+
+    def _by_bytes(self, left: _Side, numbers: Any, dot: IntegerDot, shape: Sequence[int], result: Sequence[int]) -> Any:
+        """Return the product of bytes, moved into the instruction's range, and put right by the columns' sums."""
+        low, high = (np.iinfo(str(left.values.ty.dtype)).min, dot.left_range[0])
+        whole = self._packed(_Side(left.values, zero=low - high), numbers, dot, shape, result)
+        sums = numbers.sum(axis=-2, keepdims=numbers.ndim > 2).astype("int32")
+        if left.zero_tensor is None:
+            off = (left.zero - (low - high)) * sums
+            return self.builder_.emit(relax.op.subtract(whole, relax.const(off, "int32"))) if off.any() else whole
+        zero = relax.op.astype(left.zero_tensor, "int32")
+        if low != high:
+            zero = relax.op.subtract(zero, relax.const(low - high, "int32"))
+        off = relax.op.multiply(self.builder_.emit(zero), relax.const(sums, "int32"))
+        return self.builder_.emit(relax.op.subtract(whole, self.builder_.emit(off)))
+
+    def _packed(self, left: _Side, numbers: Any, dot: IntegerDot, shape: Sequence[int], result: Sequence[int]) -> Any:
+        depth, columns = numbers.shape[-2:]
+        batched, lanes, group = numbers.ndim - 2, self._machine.float_lanes, dot.group
+        steps = -(-depth // group)
+        tile = best_tile(prod(result[batched:-1]), columns, steps, self._machine)
+        panels = Panels(columns * group, steps, tile.vectors * lanes * group, lanes * group)
+        view = look_through(left.values, self.lookup_binding, scales=False)
+
+        def product(*tensors: Any) -> Any:
+            k = te.reduce_axis((0, depth), "k")
+
+            def element(*place: Any) -> Any:
+                row = _number(left, view, tensors, broadcast([*place[:-1], k.var], shape))
+                packed = (*place[:batched], panels.index(k.var // group, place[-1] * group + k.var % group))
+                return te.sum(row * tensors[-1][packed].astype("int32"), axis=k)
+
+            attributes = {PRODUCT: batched, PANEL: tile.vectors * lanes, DOT: dot.instruction}
+            return te.compute(result, element, "product", attrs=attributes)
+
+        packed = relax.const(panels.pack(_grouped(numbers, group).astype(dot.right)), dot.right)
+        return self._emit([view.source, *left.tensors[1:], packed], product)
+
+    def _plain(self, left: _Side, right: _Side, shapes: Sequence[Any], result: Sequence[int]) -> Any:
+        batched = len(result) - 2 if prod(shapes[1][:-2]) > 1 else 0
+        dot = word_dot(self._machine)
+        views = [look_through(side.values, self.lookup_binding, scales=False) for side in (left, right)]
+        count = len(left.tensors)
+
+        def product(*tensors: Any) -> Any:
+            k = te.reduce_axis((0, shapes[0][-1]), "k")
+
+            def element(*place: Any) -> Any:
+                row = broadcast([*place[:-1], k.var], shapes[0])
+                column = broadcast([*place[:-2], k.var, place[-1]], shapes[1])
+                return te.sum(
+                    _number(left, views[0], tensors[:count], row) * _number(right, views[1], tensors[count:], column),
+                    axis=k,
+                )
+
+            attributes = {PRODUCT: batched, PANEL: 0, DOT: dot.instruction}
+            return te.compute(result, element, "product", attrs=attributes)
+
+        return self._emit([views[0].source, *left.tensors[1:], views[1].source, *right.tensors[1:]], product)
+
+    def _emit(self, arguments: Sequence[Any], compute: Callable[..., Any]) -> Any:
+        attributes = {"op_pattern": OUT_ELEMENTWISE}
+        call = self.builder_.call_te(
+            compute, *arguments, primfunc_name_hint="integer_product", primfunc_attrs=attributes
+        )
+        return self.builder_.emit(call)
+
+    def _scaled(self, whole: Any, scale: Any) -> Any:
+        number = self.builder_.emit(relax.op.astype(whole, "float32"))
+        return relax.op.multiply(number, relax.const(np.asarray(scale, "float32"), "float32"))
+
+
+def _number(side: _Side, view: View, tensors: Sequence[Any], place: Sequence[Any]) -> Any:
+    """Return a side's whole number at a place."""
+    number = tensors[0][tuple(view.place(place))].astype("int32")
+    if side.zero_tensor is not None:
+        return number - tensors[1]().astype("int32")
+    return number - tirx.const(side.zero, "int32") if side.zero else number
+
+
+def _along(parameter: Any, values: Any, axis: int) -> Any:
+    """Return a scale or zero point, one or one a channel, so that it broadcasts against its tensor."""
+    if parameter.size == 1:
+        return parameter.reshape(())
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    return parameter.reshape(shape)
+
+
+def _grouped(numbers: Any, group: int) -> Any:
+    """Return `[..., depth, columns]` as `[..., depth / group, columns * group]`, filled up with zeros."""
+    *batch, depth, columns = numbers.shape
+    filled = np.pad(numbers, [*[(0, 0)] * len(batch), (0, -depth % group), (0, 0)])
+    return filled.reshape(*batch, -1, group, columns).swapaxes(-1, -2).reshape(*batch, -1, columns * group)

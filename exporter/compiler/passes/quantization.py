@@ -1,0 +1,102 @@
+"""Quantizing and dequantizing as plain arithmetic, which fuses with what is around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import ir, relax, te, tirx
+
+from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.passes.quantized_views import DEQUANTIZE, QUANTIZE, is_call, number_of
+from hwloop.exporter.compiler.passes.shapes import shape_of
+
+
+def lower_quantization(module: Any, machine: Machine) -> Any:
+    """Return the module with arithmetic for each quantize and dequantize with one scale; constants are evaluated.
+
+    Every call that reads a dequantized tensor dequantizes it itself, so that the 8-bit one is what lies in memory.
+    """
+    del machine
+    lowering = _Lowering(module)
+    for variable, function in module.functions.items():
+        if isinstance(function, relax.Function):
+            lowering.builder_.update_func(variable, lowering.visit_expr(function))
+    passes = [relax.transform.CanonicalizeBindings(), relax.transform.DeadCodeElimination()]
+    return tvm.transform.Sequential(passes)(lowering.builder_.finalize())
+
+
+@relax.expr_functor.mutator
+class _Lowering(relax.PyExprMutator):
+    def visit_call_(self, call: Any) -> Any:
+        call = super().visit_call_(call)
+        arguments = [self._dequantized(argument) for argument in call.args]
+        if any(new is not old for new, old in zip(arguments, call.args, strict=True)):
+            call = self.builder_.normalize(ir.Call(call.op, arguments, call.attrs, call.ty_args))
+        return self._quantized(call) if is_call(call, QUANTIZE) else call
+
+    def _dequantized(self, value: Any) -> Any:
+        made = self.lookup_binding(value) if isinstance(value, relax.Var) else None
+        if not is_call(made, DEQUANTIZE) or str(made.attrs.out_dtype) != "float32":
+            return value
+        values, scale, zero = made.args
+        if all(isinstance(part, ir.GenericConst) for part in made.args):
+            return relax.const(
+                dequantized(*(part.value.numpy() for part in made.args), int(made.attrs.axis)), "float32"
+            )
+        factor, origin = number_of(scale), number_of(zero)
+        if factor is None or origin is None:
+            return value
+        number = self.builder_.emit(relax.op.astype(values, "float32"))
+        if origin:
+            number = self.builder_.emit(relax.op.subtract(number, relax.const(float(origin), "float32")))
+        return self.builder_.emit(relax.op.multiply(number, relax.const(float(factor), "float32")))
+
+    def _quantized(self, call: Any) -> Any:
+        values, scale, zero = call.args
+        dtype = str(call.attrs.out_dtype)
+        if dtype not in ("int8", "uint8") or str(values.ty.dtype) != "float32":
+            return call
+        factor, origin = number_of(scale), number_of(zero)
+        if factor is not None and origin is not None:
+            inverse, offset = np.float32(1) / np.float32(factor), float(origin)
+            return self.builder_.call_te(
+                lambda x: _quantize(
+                    x, lambda: tirx.const(inverse, "float32"), lambda: tirx.const(offset, "float32"), dtype
+                ),
+                values,
+                primfunc_name_hint="quantize",
+            )
+        if shape_of(scale) != () or shape_of(zero) != ():
+            return call
+        one = relax.const(1.0, "float32")
+        inverse = self.builder_.emit(relax.op.divide(one, scale))
+        return self.builder_.call_te(
+            lambda x, s, z: _quantize(x, s, lambda: z().astype("float32"), dtype),
+            values,
+            inverse,
+            zero,
+            primfunc_name_hint="quantize",
+        )
+
+
+def dequantized(values: Any, scale: Any, zero: Any, axis: int) -> Any:
+    """Return a quantized array's floats; scale and zero point are one, or one for each place along an axis."""
+    shape = [1] * values.ndim
+    if scale.size > 1:
+        shape[axis] = -1
+    zero = zero.astype("int32")
+    origin = zero.reshape(shape) if zero.size > 1 else zero.reshape(())
+    factor = scale.reshape(shape) if scale.size > 1 else scale.reshape(())
+    return ((values.astype("int32") - origin) * factor).astype("float32")
+
+
+def _quantize(x: Any, inverse: Any, zero: Any, dtype: str) -> Any:
+    least, greatest = (tirx.const(float(bound), "float32") for bound in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+
+    def element(*place: Any) -> Any:
+        number = tirx.nearbyint(x[place] * inverse()) + zero()
+        return tirx.max(tirx.min(number, greatest), least).astype("int32").astype(dtype)
+
+    return te.compute(x.shape, element, "quantized")
