@@ -10,6 +10,7 @@ from typing import Any
 from hwloop.errors import RunnerError
 from hwloop.records import Artifact, Conditions, Evidence, Failure, FailureKind, ProcessBudget, TimingProtocol
 
+ONE_CALL = ProcessBudget(seconds=0.0, min_calls=1, max_calls=1)
 LARGEST = 2**63  # what the store holds
 WHOLE = ("throttled", "memory_available_bytes", "running", "processors", "involuntary_switches")
 LISTS = ("frequencies_mhz", "clocks_mhz", "temperatures_c")
@@ -56,7 +57,11 @@ def job_request(
     counted: bool,
     known_outputs: Collection[str],
 ) -> dict[str, object]:
-    """Return the request that makes a zygote time `artifact` in one fresh process."""
+    """Return the request that makes a zygote time `artifact` in one fresh process.
+
+    Where instructions are `counted` the budget is left out: requests that differ would make counts differ.
+    """
+    spend = ONE_CALL if counted else budget
     return {
         "op": "job",
         "artifact": folder_digest,
@@ -67,9 +72,9 @@ def job_request(
         "threads": protocol.threads,
         "warmup_seconds": protocol.warmup_seconds,
         "relative_width": protocol.relative_width,
-        "seconds": budget.seconds,
-        "min_calls": budget.min_calls,
-        "max_calls": budget.max_calls,
+        "seconds": spend.seconds,
+        "min_calls": spend.min_calls,
+        "max_calls": spend.max_calls,
         "counted_calls": protocol.counted_calls if counted else 0,
         "known_outputs": sorted(known_outputs),
         "deadline_s": protocol.process_deadline_s,

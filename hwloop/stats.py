@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from hwloop.intervals import median_interval, percentile
 from hwloop.records import ProcessRun, Summary
@@ -46,8 +47,11 @@ def _ms(nanoseconds: float | None) -> float | None:
 
 
 def counts_per_run(runs: Sequence[ProcessRun]) -> list[float]:
-    """Return the instructions per call of each run that counted: the median of its counted calls."""
-    return [median(run.instructions) for run in runs if run.instructions]
+    """Return the instructions per call of each run that counted: the mean of its counted calls.
+
+    Now and then a call does some of its neighbour's work (a buffer that grows); in the mean that cancels.
+    """
+    return [fmean(run.instructions) for run in runs if run.instructions]
 
 
 def relative_spread(counts: Sequence[float]) -> float:

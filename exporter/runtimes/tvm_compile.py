@@ -111,6 +111,8 @@ def _compile(source: Path, job: Mapping[str, Any]) -> None:
     with _told_as(FailureKind.BUILD, "TVM's compiler", said):
         wanted = Target(job["triple"], job["cpu"], tuple(job["features"]), job["num_cores"], tuple(job["glibc"]))
         compiled = compile_module(module, tvm.target.Target(_target(job)), machine_for(wanted))
+        if compiled.unscheduled:
+            print("no rule matched", ", ".join(compiled.unscheduled), file=sys.stderr)
         link = _linker(job["linkers"], tuple(job["glibc"]))
         compiled.executable.export_library(job["output"], fcompile=link, workspace_dir=str(_workspace(job)))
 

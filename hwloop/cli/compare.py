@@ -43,6 +43,9 @@ def compare(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
     patience: Annotated[float, typer.Option(min=0.0, help="Seconds that a device may fail without progress.")] = 900.0,
     seed: Annotated[int, typer.Option(min=0, help="Of made-up inputs and of the order of turns.")] = 0,
+    despite_quarantine: Annotated[
+        bool, typer.Option("--despite-quarantine", help="Use a device that failed too often, too.")
+    ] = False,
     devices_file: Annotated[
         Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
     ] = None,
@@ -67,7 +70,7 @@ def compare(
 
     most_slowdown = _share(max_slowdown)
     names = _runtime_names(runtime or [])
-    care = _Care(wait, patience)
+    care = _Care(wait, patience, despite_quarantine)
     comparison = _run([a, b], names, device, shape or [], seconds, threads, deadline, seed, care, devices_file)
     regression = is_regression(comparison.judgement, most_slowdown)
     if as_json:
@@ -84,6 +87,7 @@ class _Care:
 
     wait: bool
     patience_s: float
+    despite_quarantine: bool
 
 
 def _run(
@@ -114,7 +118,15 @@ def _run(
         contenders = find_contenders(words, sizes, names, runtimes, store, seed)
         with _bar(protocol) as progressed:
             return compare(
-                contenders, chosen, protocol, store, say, progressed, wait=care.wait, patience_s=care.patience_s
+                contenders,
+                chosen,
+                protocol,
+                store,
+                say,
+                progressed,
+                wait=care.wait,
+                patience_s=care.patience_s,
+                despite_quarantine=care.despite_quarantine,
             )
 
 

@@ -7,20 +7,19 @@ from collections.abc import Callable, Sequence
 
 from hwloop.compare.contenders import AnyContender
 from hwloop.compare.run import ComparisonRun
-from hwloop.deadline import Deadline
+from hwloop.devices import quarantine
 from hwloop.devices.fleet import Device
-from hwloop.devices.lease import Owner
 from hwloop.devices.transports.factory import open_session
-from hwloop.errors import DeviceError
+from hwloop.errors import InfrastructureError
+from hwloop.measure.giving_up import give_up, refuse_quarantined
 from hwloop.measure.recovery import Patience, retrying
-from hwloop.measure.waiting import told_once
+from hwloop.measure.waiting import take_lease, told_once
 from hwloop.records.comparison import Comparison, ComparisonProtocol
 from hwloop.scratch import scratch_folder
 from hwloop.store import Store
 from hwloop.store.comparisons import Comparisons
 
 PATIENCE_S = 900.0
-LEASE_WAIT_S = 24 * 3600.0
 SECONDS_A_SET, LEAST_SETS, MOST_SETS, COUNTED_SETS = 2.0, 10, 30, 3
 
 
@@ -48,6 +47,7 @@ def compare(
     *,
     wait: bool = True,
     patience_s: float = PATIENCE_S,
+    despite_quarantine: bool = False,
 ) -> Comparison:
     """Compare two contenders on a device; every set is in the store as soon as it was measured.
 
@@ -57,16 +57,15 @@ def compare(
     Raises:
         UsageError: a contender cannot be built, or fails on the device.
         DeviceBusy: others use the device.
+        DeviceQuarantined: the device failed too often.
         InfrastructureError: the device failed.
     """
-    patience = Patience(patience_s)
+    refuse_quarantined(store, device.name, despite=despite_quarantine)
+    patience, tell = Patience(patience_s), told_once(device.name, say)
 
     def noted(done: int, total: int) -> None:
         patience.progress()
         progressed(done, total)
-
-    def tell(error: DeviceError, pause_s: float, failures: int) -> None:
-        say(f"{str(error).splitlines()[0]}; trying again in {pause_s:.0f} s ({failures})")
 
     with scratch_folder("inputs") as folder:
         run = ComparisonRun(contenders, device, protocol, Comparisons(store), folder, say, noted)
@@ -75,10 +74,15 @@ def compare(
             session = open_session(device, say)
             try:
                 patience.reached()
-                deadline = Deadline.after(LEASE_WAIT_S)
-                session.lease(Owner.here("comparing"), deadline, wait=wait, told=told_once(device.name, say))
+                take_lease(session, "comparing", patience, tell, wait=wait)
                 return run.measure(session)
             finally:
                 session.close()
 
-        return retrying(patience, threading.Event(), tell)(attempt)
+        try:
+            comparison = retrying(patience, threading.Event(), say)(attempt)
+        except InfrastructureError as error:
+            give_up(store, device.name, error, patience.was_reached and patience.exhausted, say)
+            raise
+        quarantine.lift(store.path, device.name)
+        return comparison

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import fmean, median
 
 from hwloop.compare.signed_rank import Location, least_sets, locate
 from hwloop.records.comparison import ComparisonSet, Finding, Judgement, Round
@@ -12,6 +12,8 @@ from hwloop.records.comparison import ComparisonSet, Finding, Judgement, Round
 CONFIDENCE = 0.99
 COUNT_FLOOR = 1e-6  # counted instructions repeat to less than this share
 A, B, CONTROL = 0, 1, 2
+
+Middle = Callable[[Sequence[float]], float]
 
 
 def judge(sets: Sequence[ComparisonSet], *, emulated: bool) -> Judgement:
@@ -48,21 +50,21 @@ def is_regression(judgement: Judgement, most_slowdown: float) -> bool:
 
 
 def _location(sets: Sequence[ComparisonSet], number: int, emulated: bool) -> Location | None:
-    values = [set_difference(one.rounds, number) for one in sets]
+    values = [set_difference(one.rounds, number, fmean if emulated else median) for one in sets]
     if not emulated:
         return locate(values, CONFIDENCE)
     # Counts do not vary from process to process; their spread is what there is to be unsure of.
-    return Location(statistics.median(values), min(values), max(values)) if values else None
+    return Location(median(values), min(values), max(values)) if values else None
 
 
-def set_difference(rounds: Sequence[Round], number: int) -> float:
+def set_difference(rounds: Sequence[Round], number: int, middle: Middle = median) -> float:
     """Return the logarithm of a contestant's time over A's in one set: the median over its rounds."""
-    return statistics.median(_level(turns, number) - _level(turns, A) for turns in rounds)
+    return median(_level(turns, number, middle) - _level(turns, A, middle) for turns in rounds)
 
 
-def _level(turns: Round, number: int) -> float:
-    """Return the mean logarithm of the medians of a contestant's turns in one round."""
-    return statistics.fmean(math.log(statistics.median(turn.samples)) for turn in turns if turn.contestant == number)
+def _level(turns: Round, number: int, middle: Middle) -> float:
+    """Return the mean logarithm of the middles of a contestant's turns in one round."""
+    return fmean(math.log(middle(turn.samples)) for turn in turns if turn.contestant == number)
 
 
 def _typical(sets: Sequence[ComparisonSet], number: int) -> float:
@@ -75,7 +77,7 @@ def _typical(sets: Sequence[ComparisonSet], number: int) -> float:
         if turn.contestant == number
         for call in turn.samples
     ]
-    return statistics.median(calls)
+    return median(calls)
 
 
 def _wrong_outputs(sets: Sequence[ComparisonSet]) -> list[str]:

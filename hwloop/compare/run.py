@@ -11,22 +11,22 @@ from pathlib import Path
 from hwloop.compare.contenders import AnyContender, Ready
 from hwloop.compare.judge import judge
 from hwloop.deadline import Deadline
-from hwloop.devices.checks import general_problems, refuse_unsuited, target_problems
 from hwloop.devices.duel import Duel, Entrant, EntrantResult
 from hwloop.devices.fleet import Device
-from hwloop.devices.jobs import JobResult, job_request
+from hwloop.devices.jobs import ONE_CALL, JobResult, job_request
 from hwloop.devices.provision import ProvisionedRuntime, provision
 from hwloop.devices.session import DeviceSession
-from hwloop.errors import RunnerError, UsageError
-from hwloop.exporter.device_target import target_for
+from hwloop.errors import DeviceUnsuited, RunnerError, UsageError
 from hwloop.measure.cells import artifact_folder
-from hwloop.records import Failure, ProcessBudget, Target, TimingProtocol
+from hwloop.measure.target import suited_target
+from hwloop.records import Failure, Target, TimingProtocol
 from hwloop.records.comparison import Comparison, ComparisonProtocol, ComparisonSet, Match, Turn
 from hwloop.store.comparisons import Comparisons
 
 FETCH_S = 1200.0
 PUSH_S = 900.0
 LEAST_SET_S = 0.05
+START_AGAIN = "Start the command again to compare on that one."
 
 Say = Callable[[str], None]
 
@@ -64,6 +64,7 @@ class ComparisonRun:
         self._progressed = progressed
         self._checked: dict[tuple[int, str], bool | None] = {}
         self._id = ""
+        self._match: Match | None = None
         self._sets: list[ComparisonSet] = []
 
     def measure(self, session: DeviceSession) -> Comparison:
@@ -74,15 +75,18 @@ class ComparisonRun:
             InfrastructureError: the device failed.
         """
         placed = self._place(session)
+        match = Match(
+            placed[0].ready.contender,
+            placed[1].ready.contender,
+            self._device.name,
+            session.facts.identity,
+            self._device.emulated,
+            asdict(self._protocol),
+        )
+        if self._match not in (None, match):
+            raise DeviceUnsuited(self._device.name, "another board answers at its address now", remedy=START_AGAIN)
+        self._match = match
         if not self._id:
-            match = Match(
-                placed[0].ready.contender,
-                placed[1].ready.contender,
-                self._device.name,
-                session.facts.identity,
-                self._device.emulated,
-                asdict(self._protocol),
-            )
             self._id, self._sets = self._comparisons.resume(match)
             if self._sets:
                 self._say(f"Going on after {len(self._sets)} sets of an unfinished comparison.")
@@ -93,10 +97,7 @@ class ComparisonRun:
         return self._comparisons.finish(self._id, judge(self._sets, emulated=self._device.emulated))
 
     def _place(self, session: DeviceSession) -> list[_Placed]:
-        override, facts = self._device.settings.target, session.facts
-        problems = [*general_problems(facts), *(target_problems(facts, override.record()) if override else ())]
-        refuse_unsuited(self._device.name, problems)
-        target = override.record() if override else target_for(facts)
+        target = suited_target(self._device, session.facts)
         return [self._place_one(session, contender, target) for contender in self._contenders]
 
     def _place_one(self, session: DeviceSession, contender: AnyContender, target: Target) -> _Placed:
@@ -173,8 +174,7 @@ class ComparisonRun:
         )
         digests = {name: blob.digest for name, blob in ready.inputs.items()}
         folder = artifact_folder(ready.artifact).digest
-        budget = ProcessBudget(0.0, 1, 1)
-        request = job_request(ready.artifact, folder, digests, timing, budget, counted=True, known_outputs=())
+        request = job_request(ready.artifact, folder, digests, timing, ONE_CALL, counted=True, known_outputs=())
         result = session.zygote(ready.artifact.runtime, placed.runtime.folder).run(request)
         if isinstance(result, Failure):
             raise UsageError(f"{ready.contender.model}: {result.message} ({result.kind.value})", remedy=result.detail)

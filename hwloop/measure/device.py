@@ -8,16 +8,13 @@ from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from hwloop.deadline import Deadline
 from hwloop.devices import quarantine
-from hwloop.devices.checks import general_problems, refuse_unsuited, target_problems
 from hwloop.devices.fleet import Device
-from hwloop.devices.lease import Holder, Owner
+from hwloop.devices.lease import Holder
 from hwloop.devices.session import DeviceSession
 from hwloop.devices.transports.factory import open_session
 from hwloop.digests import digest_json
-from hwloop.errors import DeviceError, DeviceUnsuited, InfrastructureError
-from hwloop.exporter.device_target import target_for
+from hwloop.errors import DeviceUnsuited, InfrastructureError
 from hwloop.measure.bench import Bench
 from hwloop.measure.cells import CellKey
 from hwloop.measure.giving_up import give_up, refuse_quarantined
@@ -28,12 +25,11 @@ from hwloop.measure.quiet import Quiet
 from hwloop.measure.recovery import Patience, may_pass, retrying
 from hwloop.measure.sharing import Sharing
 from hwloop.measure.supply import Supply
+from hwloop.measure.target import suited_target
 from hwloop.measure.timing import Timing
-from hwloop.measure.waiting import told_once
+from hwloop.measure.waiting import take_lease, told_once
 from hwloop.records import DeviceFacts, Measurement, Target
 from hwloop.store import Store
-
-LEASE_WAIT_S = 24 * 3600.0
 
 
 class DeviceRun:
@@ -88,7 +84,7 @@ class DeviceRun:
         self._observer.planned(self.device.name, len(self._keys))
         try:
             refuse_quarantined(self._store, self.device.name, despite=self._job.despite_quarantine)
-            retrying(self._patience, self._told_to_stop, self._tell_of_retry, lambda: self._bench.over)(self._attempt)
+            retrying(self._patience, self._told_to_stop, self._observer.say, lambda: self._bench.over)(self._attempt)
             if self._well:
                 quarantine.lift(self._store.path, self.device.name)
         except InfrastructureError as error:
@@ -160,11 +156,9 @@ class DeviceRun:
         if self._told_to_stop.is_set():
             session.close()  # `stop` did not see it; what follows would wait for the lease
         self._patience.reached()
-        facts, override = session.facts, self.device.settings.target
+        facts = session.facts
         self._refuse_stand_in(facts)
-        problems = [*general_problems(facts), *(target_problems(facts, override.record()) if override else ())]
-        refuse_unsuited(self.device.name, problems)
-        target = override.record() if override else target_for(facts)
+        target = suited_target(self.device, facts)
         self._bench.meet(self._kind_of(facts, target), facts.identity, self._keys)
         self._lease(session)
         self._bench.join()
@@ -190,17 +184,11 @@ class DeviceRun:
 
     def _lease(self, session: DeviceSession) -> None:
         count = len(self._job.workloads)
-        owner = Owner.here(f"measuring {count} model{'s' if count != 1 else ''}")
+        doing = f"measuring {count} model{'s' if count != 1 else ''}"
         say = told_once(self.device.name, self._observer.say)
 
         def tell(holder: Holder) -> None:
             self._observer.progressed(self.device.name, f"waiting for {holder}", self._bench.share_done)
             say(holder)
 
-        started = time.monotonic()
-        session.lease(owner, Deadline.after(LEASE_WAIT_S), wait=self._job.wait, told=tell)
-        self._patience.waited(time.monotonic() - started)
-
-    def _tell_of_retry(self, error: DeviceError, pause_s: float, failures: int) -> None:
-        words = str(error).splitlines()[0]
-        self._observer.say(f"{words}; trying again in {pause_s:.0f} s ({failures})")
+        take_lease(session, doing, self._patience, tell, wait=self._job.wait)

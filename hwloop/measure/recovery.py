@@ -76,13 +76,13 @@ def may_pass(error: BaseException) -> bool:
 def retrying(
     patience: Patience,
     stop: threading.Event,
-    told: Callable[[DeviceError, float, int], None],
+    say: Callable[[str], None],
     over: Callable[[], bool] = lambda: False,
 ) -> Retrying:
     """Return what runs a function until it returns, pausing ever longer after failures that may pass.
 
-    `told` hears the error, the pause in seconds and how many failures there were in a row. `stop` ends a pause,
-    and so does `over`, which says that nothing is left to do: the function is called once more, and knows it too.
+    `say` hears of each failure and how long the pause will be. `stop` ends a pause, and so does `over`, which says that
+    nothing is left to do: the function is called once more, and knows it too.
     """
 
     def note(state: RetryCallState) -> bool:
@@ -100,7 +100,8 @@ def retrying(
         assert state.outcome and state.next_action
         error = state.outcome.exception()
         assert isinstance(error, DeviceError)
-        told(error, state.next_action.sleep, patience.failures)
+        words = str(error).splitlines()[0]
+        say(f"{words}; trying again in {state.next_action.sleep:.0f} s ({patience.failures})")
 
     def pause(seconds: float) -> None:
         deadline = Deadline.after(seconds)

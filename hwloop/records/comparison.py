@@ -27,7 +27,7 @@ class ComparisonProtocol:
     turn_seconds: float = 0.02
     warmup_seconds: float = 0.2
     threads: int = 1
-    counted_calls: int = 2
+    counted_calls: int = 6
     seed: int = 0
     process_deadline_s: float = 120.0
 

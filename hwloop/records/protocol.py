@@ -24,7 +24,7 @@ class TimingProtocol:
     max_calls: int = 100_000
     warmup_seconds: float = 0.5
     threads: int = 1
-    counted_calls: int = 2
+    counted_calls: int = 6
     seed: int = 0
     process_deadline_s: float = 120.0
 

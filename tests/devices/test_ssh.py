@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from hwloop.errors import (
     HostKeyError,
 )
 from hwloop.testing.sshd import Sshd, descendants, free_port, make_key, running_sshd
+from hwloop.testing.waiting import alive, until
 
 MIB = 1 << 20
 
@@ -82,20 +83,6 @@ def error_of(expected: type[DeviceError], transport: SshTransport, within_s: flo
     transport.close()
     assert time.monotonic() - started < within_s + 20
     return caught.value
-
-
-def until(condition: Callable[[], bool], limit_s: float = 5.0) -> bool:
-    deadline = Deadline.after(limit_s)
-    while not condition() and not deadline.expired:
-        time.sleep(0.01)
-    return condition()
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 class TestCommands:

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.passes.channels_last import channels_last
+from hwloop.exporter.compiler.passes.clips import restore_clips
+from hwloop.exporter.compiler.passes.convolutions import rewrite_convolutions
 from hwloop.exporter.compiler.passes.fold_constants import fold_constants
+from hwloop.exporter.compiler.passes.idle_turns import drop_idle_turns
+from hwloop.exporter.compiler.passes.inference import simplify_for_inference
 from hwloop.exporter.compiler.passes.integer_products import rewrite_integer_products
 from hwloop.exporter.compiler.passes.products import rewrite_products
 from hwloop.exporter.compiler.passes.quantization import lower_quantization
@@ -14,8 +19,13 @@ from hwloop.exporter.compiler.passes.quantized_views import move_views
 
 PASSES: tuple[Callable[[Any, Machine], Any], ...] = (
     fold_constants,
+    restore_clips,
     move_views,
     rewrite_integer_products,
     lower_quantization,
+    simplify_for_inference,
+    channels_last,
+    drop_idle_turns,
+    rewrite_convolutions,
     rewrite_products,
 )

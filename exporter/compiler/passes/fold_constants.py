@@ -69,6 +69,10 @@ def _take(attributes: Any, value: Any, index: Any) -> Any:
     return np.take(value, index, None if attributes.axis is None else int(attributes.axis), mode="wrap")
 
 
+def _broadcast(_attributes: Any, value: Any, shape: Any) -> Any:
+    return np.broadcast_to(value, [int(size) for size in shape])
+
+
 def _plain(function: Callable[..., Any]) -> Evaluate:
     return lambda _attributes, *values: function(*values)
 
@@ -77,10 +81,23 @@ def _plain(function: Callable[..., Any]) -> Evaluate:
 _TABLE: dict[str, Evaluate] = {
     "relax.permute_dims": _permute,
     "relax.take": _take,
+    "relax.broadcast_to": _broadcast,
     **{f"relax.{name}": _plain(lambda value, *_: value) for name in ("reshape", "expand_dims", "squeeze", "flatten")},
     **{f"relax.{name}": _plain(lambda value, *_: value) for name in ("shape_to_tensor", "astype")},
     **{
         f"relax.{name}": _plain(getattr(np, name))
-        for name in ("add", "subtract", "multiply", "divide", "less", "greater", "equal", "where", "maximum", "minimum")
+        for name in (
+            "add",
+            "subtract",
+            "multiply",
+            "divide",
+            "less",
+            "greater",
+            "equal",
+            "where",
+            "maximum",
+            "minimum",
+            "isnan",
+        )
     },
 }

@@ -66,16 +66,19 @@ class _Rewriter(relax.PyExprMutator):
 
     def visit_call_(self, call: Any) -> Any:
         call = super().visit_call_(call)
-        shapes = [shape_of(side) for side in call.args] if is_call(call, "relax.matmul") else []
+        if not is_call(call, "relax.matmul"):
+            return call
+        shapes = [shape for shape in map(shape_of, call.args) if shape is not None and len(shape) > 1]
         result = shape_of(call)
-        if result is None or len(shapes) < 2 or any(shape is None or len(shape) < 2 for shape in shapes):
+        if result is None or len(shapes) < 2:
             return call
         left = self._side(call.args[0])
         if left is None:
             return call
         weights = self._weights(call.args[1], shapes[1])
         if weights is not None:
-            return self._by_weights(left, weights, shapes, result) or call
+            made = self._by_weights(left, weights, shapes, result)
+            return call if made is None else made
         right = self._side(call.args[1])
         if right is None or (left.scale is None) != (right.scale is None):
             return call

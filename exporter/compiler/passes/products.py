@@ -7,12 +7,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import tvm_ffi
 from tvm import ir, relax, te, tirx, topi
 
 from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.packing import PANEL, PRODUCT, Panels
 from hwloop.exporter.compiler.passes.shapes import shape_of
+from hwloop.exporter.compiler.passes.uses import uses_of
 from hwloop.exporter.compiler.passes.views import View, look_through, one_step
 from hwloop.exporter.compiler.rules.microkernel import best_tile
 
@@ -29,7 +29,7 @@ def rewrite_products(module: Any, machine: Machine) -> Any:
     rewriter = _Rewriter(module, machine)
     for variable, function in module.functions.items():
         if isinstance(function, relax.Function):
-            rewriter.uses = _uses(function)
+            rewriter.uses = uses_of(function)
             rewriter.builder_.update_func(variable, rewriter.visit_expr(function))
     return relax.transform.DeadCodeElimination()(rewriter.builder_.finalize())
 
@@ -136,17 +136,3 @@ def _matrix(view: View, shape: Any) -> Any | None:
     values = view.source.value.numpy()
     places = np.meshgrid(*(np.arange(size) for size in shape), indexing="ij")
     return values[tuple(view.place(places))]
-
-
-def _uses(function: Any) -> dict[Any, int]:
-    """Return how often each variable is read."""
-    counts: dict[Any, int] = {}
-
-    def count(variable: Any) -> None:
-        counts[variable] = counts.get(variable, 0) + 1
-
-    for block in function.body.blocks:
-        for binding in block.bindings:
-            tvm_ffi.structural_walk(binding.value, (ir.Var, count))
-    tvm_ffi.structural_walk(function.body.body, (ir.Var, count))
-    return counts

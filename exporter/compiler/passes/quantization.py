@@ -42,9 +42,8 @@ class _Lowering(relax.PyExprMutator):
             return value
         values, scale, zero = made.args
         if all(isinstance(part, ir.GenericConst) for part in made.args):
-            return relax.const(
-                dequantized(*(part.value.numpy() for part in made.args), int(made.attrs.axis)), "float32"
-            )
+            numbers, factors, origins = (part.value.numpy() for part in made.args)
+            return relax.const(dequantized(numbers, factors, origins, int(made.attrs.axis)), "float32")
         factor, origin = number_of(scale), number_of(zero)
         if factor is None or origin is None:
             return value

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
-import numpy as np
 import tvm
 from tvm import ir, relax
 
@@ -28,7 +27,7 @@ def move_views(module: Any, machine: Machine) -> Any:
     return tvm.transform.Sequential(passes)(mover.builder_.finalize())
 
 
-def is_call(value: Any, name: str) -> bool:
+def is_call(value: Any, name: str) -> TypeGuard[Any]:
     """Return whether a value is a call of one operator."""
     return isinstance(value, ir.Call) and isinstance(value.op, ir.Op) and value.op.name == name
 
@@ -77,8 +76,6 @@ def _like(dequantize: Any, values: Any) -> Any:
 
 
 def _undoes(quantize: Any, dequantize: Any) -> bool:
-    same = all(
-        number_of(new) is not None and np.array_equal(number_of(new), number_of(old))
-        for new, old in zip(quantize.args[1:], dequantize.args[1:], strict=True)
-    )
+    pairs = [(number_of(new), number_of(old)) for new, old in zip(quantize.args[1:], dequantize.args[1:], strict=True)]
+    same = all(new is not None and old is not None and new == old for new, old in pairs)
     return same and str(quantize.attrs.out_dtype) == str(dequantize.args[0].ty.dtype)

@@ -79,11 +79,10 @@ class _Block:
         return statements
 
     def _vectors(self, body: Any) -> Any:
-        vectors = [
-            loop(self._lanes, lambda lane, at=at: body(at + lane), "lane", tirx.ForKind.VECTORIZED)
-            for at in range(0, self._width, self._lanes)
-        ]
-        return sequence(vectors)
+        return sequence([self._vector(body, at) for at in range(0, self._width, self._lanes)])
+
+    def _vector(self, body: Any, first: int) -> Any:
+        return loop(self._lanes, lambda lane: body(first + lane), "lane", tirx.ForKind.VECTORIZED)
 
     def _step(self, sweep: Sweep, step: Any, at: Any) -> Any:
         statements = []

@@ -10,6 +10,7 @@ from tvm import tirx
 
 from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.packing import Panels, Segment
+from hwloop.exporter.compiler.rules.cores import cores_for, fairness, share
 from hwloop.exporter.compiler.rules.epilogue import Epilogue, Unmatched
 from hwloop.exporter.compiler.rules.factors import Factors, FloatFactors
 from hwloop.exporter.compiler.rules.microkernel import (
@@ -28,8 +29,6 @@ from hwloop.exporter.compiler.rules.microkernel import (
 )
 from hwloop.exporter.compiler.rules.product import Product, product_of
 from hwloop.exporter.compiler.rules.stages import read_stages
-
-PARALLEL_FROM = 500_000  # multiply-adds; below, starting the other threads costs more than they save
 
 
 class Matmul:
@@ -75,16 +74,16 @@ class _Writer:
         width = product.panel or self._tile(product.columns).vectors * self._lanes
         panels = Panels(product.columns, self._factors.steps, width, self._lanes)
         work = self._batch * self._rows * product.columns * product.depth
-        cores = self._machine.cores if work >= PARALLEL_FROM else 1
+        cores = cores_for(work, self._machine)
 
-        def share(core: Any) -> Any:
+        def part(core: Any) -> Any:
             statements = [self._segment(segment, core, cores) for segment in panels.segments()]
             return allocating([*self._buffers, *self._epilogue.buffers()], sequence(statements))
 
         def before(core: Any) -> Any:
-            return sequence(self._factors.before(*_share(self._batch * self._rows, core, cores)))
+            return sequence(self._factors.before(*share(self._batch * self._rows, core, cores)))
 
-        phases = [before, share] if self._factors.buffers else [share]
+        phases = [before, part] if self._factors.buffers else [part]
         statements = [loop(cores, phase, "core", tirx.ForKind.PARALLEL) for phase in phases]
         return kernel_body(allocating(self._factors.buffers, sequence(statements)))
 
@@ -95,9 +94,9 @@ class _Writer:
         """Return one core's share of panels of one width: whole panels, or some of the rows of each, as is fairer."""
         tile = Tile(best_rows(self._rows, segment.width // self._lanes, self._machine), segment.width // self._lanes)
         panels, down = self._batch * segment.count, -(-self._rows // tile.rows)
-        by_panel = not self._product.panel or _fairness(panels, cores) >= _fairness(down, cores)
-        first_panel, past_panel = _share(panels, core, cores) if by_panel else (0, panels)
-        first_tile, past_tile = (0, down) if by_panel else _share(down, core, cores)
+        by_panel = not self._product.panel or fairness(panels, cores) >= fairness(down, cores)
+        first_panel, past_panel = share(panels, core, cores) if by_panel else (0, panels)
+        first_tile, past_tile = (0, down) if by_panel else share(down, core, cores)
         sums = sum_buffers(tile, self._lanes, self._factors.dtype)
         writer = _Tiles(self._product, self._factors, self._epilogue, segment, tile, self._rows, self._machine, sums)
         self._buffers += writer.buffers
@@ -181,13 +180,3 @@ class _Tiles:
         if self._product.columns < self._segment.width:
             return loop(self._product.columns, lambda at: element(at, 0), "column")
         return sequence([vector(number * self._lanes) for number in range(self._tile.vectors)])
-
-
-def _share(tasks: int, core: Any, cores: int) -> tuple[Any, Any]:
-    if cores == 1:
-        return 0, tasks
-    return tirx.floordiv(core * tasks, cores), tirx.floordiv((core + 1) * tasks, cores)
-
-
-def _fairness(tasks: int, cores: int) -> float:
-    return tasks / (-(-tasks // cores) * cores)

@@ -91,11 +91,14 @@ def loop_between(first: Any, past: Any, body: Callable[[Any], Any], name: str) -
     if isinstance(first, int) and isinstance(past, int):
         return loop(past - first, lambda counter: body(counter + first), name)
     counter = tirx.Var(name, "int64")
-    return tirx.For(counter, first, past - first, tirx.ForKind.SERIAL, body(counter))
+    # It starts at 0: TVM shifts loops that do not, and forgets the bounds of the loops inside.
+    return tirx.For(counter, _whole(0), past - first, tirx.ForKind.SERIAL, body(counter + first))
 
 
 def sequence(statements: Sequence[Any]) -> Any:
-    """Return statements one after the other as one."""
+    """Return statements one after the other as one; none at all is one that does nothing."""
+    if not statements:
+        return tirx.Evaluate(_whole(0))
     return statements[0] if len(statements) == 1 else tirx.SeqStmt(list(statements))
 
 
@@ -147,11 +150,31 @@ def register_tile(
     `left_run(row, *steps)`, for CPUs that multiply by one lane of a vector, gives the left side's numbers at `lanes`
     steps of the innermost loop as one vector; `left` then serves the steps that are left over.
     """
-    clear = [
-        row.vstore([vector * lanes], tirx.const(0, kind(str(row.dtype), lanes)))
+    return sequence(
+        [*cleared(tile, lanes, sums), accumulation(tile, lanes, sums, depths, left, right, combine, left_run)]
+    )
+
+
+def cleared(tile: Tile, lanes: int, sums: Sequence[Any], number: float = 0) -> list[Any]:
+    """Return the statements that set a tile's sums to a number."""
+    return [
+        row.vstore([vector * lanes], tirx.const(number, kind(str(row.dtype), lanes)))
         for row in sums
         for vector in range(tile.vectors)
     ]
+
+
+def accumulation(
+    tile: Tile,
+    lanes: int,
+    sums: Sequence[Any],
+    depths: Sequence[int],
+    left: Callable[..., Any],
+    right: Callable[..., Any],
+    combine: Callable[[Any, Any, Any], Any] = multiply_add,
+    left_run: Callable[..., Any] | None = None,
+) -> Any:
+    """Return the statement that adds all steps of a reduction to a tile's sums; arguments as of `register_tile`."""
     *outer, depth = depths
     around = [tirx.Var(f"k{number}", "int64") for number in range(len(outer))]
 
@@ -159,14 +182,14 @@ def register_tile(
         return [right(vector, *around, step) for vector in range(tile.vectors)]
 
     def one(step: Any) -> Any:
-        return _step(lanes, sums, [left(row, *around, step) for row in range(tile.rows)], rights(step), combine)
+        return tile_step(lanes, sums, [left(row, *around, step) for row in range(tile.rows)], rights(step), combine)
 
     def run(group: Any) -> Any:
         names = [tirx.Var(f"run{row}", kind(str(sums[0].dtype), lanes)) for row in range(tile.rows)]
         statements = [tirx.Bind(name, run_at(row, *around, group * lanes)) for row, name in enumerate(names)]
         for lane in range(lanes):
             lefts = [spread(tirx.Shuffle([name], [lane]), lanes) for name in names]
-            statements.append(_step(lanes, sums, lefts, rights(group * lanes + lane), combine))
+            statements.append(tile_step(lanes, sums, lefts, rights(group * lanes + lane), combine))
         return sequence(statements)
 
     run_at = left_run or left
@@ -177,7 +200,7 @@ def register_tile(
     statement = sequence(inner)
     for step, size in zip(reversed(around), reversed(outer), strict=True):
         statement = tirx.For(step, _whole(0), _whole(size), tirx.ForKind.SERIAL, statement)
-    return sequence([*clear, statement])
+    return statement
 
 
 def _whole(number: int) -> Any:
@@ -189,7 +212,7 @@ def _counted(first: int, past: int, body: Callable[[Any], Any]) -> Any:
     return tirx.For(counter, _whole(first), _whole(past - first), tirx.ForKind.SERIAL, body(counter))
 
 
-def _step(
+def tile_step(
     lanes: int,
     sums: Sequence[Any],
     lefts: Sequence[Any],

@@ -15,7 +15,7 @@ from hwloop.exporter.compiler.rules.inlining import Inliner
 from hwloop.exporter.compiler.rules.stages import Stage, always_equal, flat, loads_of, simplified, stride, unflatten
 
 COSTLY_LOADS = 3
-COMBINED_BY = {
+COMBINED_BY: dict[Any, tuple[Callable[[str], Any], Callable[[Any, Any], Any]]] = {
     tirx.Add: (lambda dtype: tirx.const(0, dtype), lambda a, b: a + b),
     tirx.Mul: (lambda dtype: tirx.const(1, dtype), lambda a, b: a * b),
     tirx.Max: (lambda dtype: _extreme(dtype, tirx.min_value), tirx.max),

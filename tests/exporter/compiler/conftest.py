@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tvm
 from tvm import relax
+from tvm.relax.frontend.onnx import from_onnx
 
 from hwloop.exporter.compiler.machine import machine_for
 from hwloop.exporter.compiler.pipeline import Compiled, compile_module
@@ -50,6 +51,9 @@ class Compiler:
         compiled = self.build(module)
         result = relax.VirtualMachine(compiled.executable, tvm.cpu())["main"](*map(tvm.runtime.tensor, inputs))
         return (result.numpy() if hasattr(result, "numpy") else [part.numpy() for part in result]), compiled
+
+    def run_onnx(self, model: Any, *inputs: np.ndarray) -> tuple[Any, Compiled]:
+        return self.run(from_onnx(model, keep_params_in_input=False), *inputs)
 
 
 @pytest.fixture(params=runnable(), ids=lambda target: target.cpu)

@@ -29,7 +29,7 @@ def failing(times, error):
     return call, calls
 
 
-def silently(error, pause_s, failures):
+def silently(words):
     """Hear of a retry."""
 
 
@@ -38,9 +38,10 @@ def test_what_may_pass_is_tried_again_and_told(error):
     call, calls = failing(3, error("pi", "not now"))
     told = []
     patience = Patience(LIMIT_S)
-    retrying(patience, threading.Event(), lambda *words: told.append(words))(call)
+    retrying(patience, threading.Event(), told.append)(call)
     assert len(calls) == 4
-    assert [failures for _, _, failures in told] == [1, 2, 3]
+    assert [words[-3:] for words in told] == ["(1)", "(2)", "(3)"]
+    assert all("not now; trying again in " in words for words in told)
 
 
 @pytest.mark.parametrize("error", [DeviceRefused, DeviceUnsuited, DeviceBusy])

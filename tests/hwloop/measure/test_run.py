@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from hwloop.deadline import Deadline
 from hwloop.devices.fleet import Device, LimitSettings, LocalDevice, TargetSettings
 from hwloop.devices.session import DeviceSession, SessionOptions, Zygote
 from hwloop.devices.transports.fake import FakeTransport, Faults
@@ -42,7 +43,7 @@ class Fleet:
         options = SessionOptions(sys.executable, str(self.folder / wanted.name))
         session = DeviceSession(wanted.name, transport, options)
         try:
-            session.open(device.Deadline.after(30))
+            session.open(Deadline.after(30))
         except BaseException:
             session.close()
             raise

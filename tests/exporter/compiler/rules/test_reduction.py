@@ -51,7 +51,10 @@ def test_a_sum_of_any_shape_over_any_axes(cpu, module_of, shape, data):
 
 def test_what_is_before_a_sum_and_after_it_is_part_of_its_kernel(cpu, module_of, numbers):
     x, y = numbers(6, 50), numbers(6, 50)
-    body = lambda x, y: op.sum(op.exp(op.multiply(x, y)), -1)
+
+    def body(x, y):
+        return op.sum(op.exp(op.multiply(x, y)), -1)
+
     found, compiled = cpu.run(module_of(body, x.shape, y.shape), x, y)
     close(found, np.exp(x * y).sum(-1))
     assert list(compiled.scheduled.values()) == ["reduction"]

@@ -1,0 +1,1 @@
+"""Seeded networks in the shapes that people deploy, as exporters write them, one family a file."""
