@@ -216,7 +216,7 @@ class _Rewriter(relax.PyExprMutator):
 
     def _scaled(self, whole: Any, scale: Any) -> Any:
         number = self.builder_.emit(relax.op.astype(whole, "float32"))
-        return relax.op.multiply(number, relax.const(np.asarray(scale, "float32"), "float32"))
+        return relax.op.multiply(number, relax.const(np.atleast_1d(scale).astype("float32")))
 
 
 def _number(side: _Side, view: View, tensors: Sequence[Any], place: Sequence[Any]) -> Any:

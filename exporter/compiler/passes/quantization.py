@@ -49,8 +49,8 @@ class _Lowering(relax.PyExprMutator):
             return value
         number = self.builder_.emit(relax.op.astype(values, "float32"))
         if origin:
-            number = self.builder_.emit(relax.op.subtract(number, relax.const(float(origin), "float32")))
-        return self.builder_.emit(relax.op.multiply(number, relax.const(float(factor), "float32")))
+            number = self.builder_.emit(relax.op.subtract(number, parameter(origin, number)))
+        return self.builder_.emit(relax.op.multiply(number, parameter(factor, number)))
 
     def _quantized(self, call: Any) -> Any:
         values, scale, zero = call.args
@@ -59,25 +59,22 @@ class _Lowering(relax.PyExprMutator):
             return call
         factor, origin = number_of(scale), number_of(zero)
         if factor is not None and origin is not None:
-            inverse, offset = np.float32(1) / np.float32(factor), float(origin)
-            return self.builder_.call_te(
-                lambda x: _quantize(
-                    x, lambda: tirx.const(inverse, "float32"), lambda: tirx.const(offset, "float32"), dtype
-                ),
-                values,
-                primfunc_name_hint="quantize",
-            )
-        if shape_of(scale) != () or shape_of(zero) != ():
+            inverse, offset = relax.const(np.array([1 / factor], "float32")), relax.const(np.array([origin], "float32"))
+        elif shape_of(scale) == () and shape_of(zero) == ():
+            inverse = self.builder_.emit(relax.op.divide(relax.const([1.0], "float32"), scale))
+            offset = self.builder_.emit(relax.op.reshape(relax.op.astype(zero, "float32"), (1,)))
+        else:
             return call
-        one = relax.const(1.0, "float32")
-        inverse = self.builder_.emit(relax.op.divide(one, scale))
-        return self.builder_.call_te(
-            lambda x, s, z: _quantize(x, s, lambda: z().astype("float32"), dtype),
-            values,
-            inverse,
-            zero,
-            primfunc_name_hint="quantize",
-        )
+        return self.builder_.call_te(_quantize, values, inverse, offset, dtype, primfunc_name_hint="quantize")
+
+
+def parameter(number: Any, tensor: Any) -> Any:
+    """Return a float constant to compute with a tensor.
+
+    It has one dimension where the tensor has any: TVM writes a number of none into the kernel, and then no two layers
+    share one.
+    """
+    return relax.const(np.full((1,) if shape_of(tensor) else (), number, "float32"))
 
 
 def dequantized(values: Any, scale: Any, zero: Any, axis: int) -> Any:
@@ -91,11 +88,11 @@ def dequantized(values: Any, scale: Any, zero: Any, axis: int) -> Any:
     return ((values.astype("int32") - origin) * factor).astype("float32")
 
 
-def _quantize(x: Any, inverse: Any, zero: Any, dtype: str) -> Any:
+def _quantize(x: Any, inverse: Any, offset: Any, dtype: str) -> Any:
     least, greatest = (tirx.const(float(bound), "float32") for bound in (np.iinfo(dtype).min, np.iinfo(dtype).max))
 
     def element(*place: Any) -> Any:
-        number = tirx.nearbyint(x[place] * inverse()) + zero()
+        number = tirx.nearbyint(x[place] * inverse[0]) + offset[0]
         return tirx.max(tirx.min(number, greatest), least).astype("int32").astype(dtype)
 
     return te.compute(x.shape, element, "quantized")
