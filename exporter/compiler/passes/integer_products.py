@@ -37,17 +37,20 @@ def rewrite_integer_products(module: Any, machine: Machine) -> Any:
 
 @dataclass(frozen=True)
 class _Side:
-    """A tensor of `values`, each less the number `zero` or the single one in `zero_tensor`, times `scale`."""
+    """A tensor of `values`, each less `shift` and less the one number in the tensor `zero`, times `scale`."""
 
     values: Any
     scale: Any = None
-    zero: int = 0
-    zero_tensor: Any = None
+    zero: Any = None
+    shift: int = 0
 
     @property
-    def tensors(self) -> list[Any]:
-        """Return what a kernel that reads this side needs."""
-        return [self.values] if self.zero_tensor is None else [self.values, self.zero_tensor]
+    def parameters(self) -> list[Any]:
+        """Return what a kernel that reads this side needs besides the values.
+
+        A zero point that is known is given to the kernel all the same, so that equal layers share it.
+        """
+        return [] if self.zero is None else [self.zero]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class _Rewriter(relax.PyExprMutator):
             values, scale, zero = made.args
             numbers = number_of(scale), number_of(zero)
             if str(values.ty.dtype) in BYTES and None not in numbers:
-                return _Side(values, float(numbers[0]), int(numbers[1]))  # type: ignore[arg-type]
+                return _Side(values, float(numbers[0]), _zero(numbers[1]))  # type: ignore[arg-type]
             return None
         zero = None
         if is_call(made, "relax.subtract"):
@@ -107,9 +110,9 @@ class _Rewriter(relax.PyExprMutator):
         if str(made.ty.dtype) != "int32":
             return None
         if zero is None or number_of(zero) is not None:
-            return _Side(values, zero=0 if zero is None else int(number_of(zero)))  # type: ignore[arg-type]
+            return _Side(values, zero=_zero(number_of(zero)))
         if is_call(zero, "relax.astype") and shape_of(zero) == () and str(zero.args[0].ty.dtype) in BYTES:
-            return _Side(values, zero_tensor=zero.args[0])
+            return _Side(values, zero=zero.args[0])
         return None
 
     def _weights(self, value: Any, shape: Sequence[int]) -> _Weights | None:
@@ -152,12 +155,13 @@ class _Rewriter(relax.PyExprMutator):
     def _by_bytes(self, left: _Side, numbers: Any, dot: IntegerDot, shape: Sequence[int], result: Sequence[int]) -> Any:
         """Return the product of bytes, moved into the instruction's range, and put right by the columns' sums."""
         low, high = (np.iinfo(str(left.values.ty.dtype)).min, dot.left_range[0])
-        whole = self._packed(_Side(left.values, zero=low - high), numbers, dot, shape, result)
+        whole = self._packed(_Side(left.values, shift=low - high), numbers, dot, shape, result)
         sums = numbers.sum(axis=-2, keepdims=numbers.ndim > 2).astype("int32")
-        if left.zero_tensor is None:
-            off = (left.zero - (low - high)) * sums
+        known = 0 if left.zero is None else number_of(left.zero)
+        if known is not None:
+            off = (int(known) - (low - high)) * sums
             return self.builder_.emit(relax.op.subtract(whole, relax.const(off, "int32"))) if off.any() else whole
-        zero = relax.op.astype(left.zero_tensor, "int32")
+        zero = relax.op.astype(left.zero, "int32")
         if low != high:
             zero = relax.op.subtract(zero, relax.const(low - high, "int32"))
         off = relax.op.multiply(self.builder_.emit(zero), relax.const(sums, "int32"))
@@ -183,13 +187,13 @@ class _Rewriter(relax.PyExprMutator):
             return te.compute(result, element, "product", attrs=attributes)
 
         packed = relax.const(panels.pack(_grouped(numbers, group).astype(dot.right)), dot.right)
-        return self._emit([view.source, *left.tensors[1:], packed], product)
+        return self._emit([view.source, *left.parameters, packed], product)
 
     def _plain(self, left: _Side, right: _Side, shapes: Sequence[Any], result: Sequence[int]) -> Any:
         batched = len(result) - 2 if prod(shapes[1][:-2]) > 1 else 0
         dot = word_dot(self._machine)
         views = [look_through(side.values, self.lookup_binding, scales=False) for side in (left, right)]
-        count = len(left.tensors)
+        count = 1 + len(left.parameters)
 
         def product(*tensors: Any) -> Any:
             k = te.reduce_axis((0, shapes[0][-1]), "k")
@@ -205,7 +209,7 @@ class _Rewriter(relax.PyExprMutator):
             attributes = {PRODUCT: batched, PANEL: 0, DOT: dot.instruction}
             return te.compute(result, element, "product", attrs=attributes)
 
-        return self._emit([views[0].source, *left.tensors[1:], views[1].source, *right.tensors[1:]], product)
+        return self._emit([views[0].source, *left.parameters, views[1].source, *right.parameters], product)
 
     def _emit(self, arguments: Sequence[Any], compute: Callable[..., Any]) -> Any:
         attributes = {"op_pattern": OUT_ELEMENTWISE}
@@ -222,9 +226,14 @@ class _Rewriter(relax.PyExprMutator):
 def _number(side: _Side, view: View, tensors: Sequence[Any], place: Sequence[Any]) -> Any:
     """Return a side's whole number at a place."""
     number = tensors[0][tuple(view.place(place))].astype("int32")
-    if side.zero_tensor is not None:
+    if side.zero is not None:
         return number - tensors[1]().astype("int32")
-    return number - tirx.const(side.zero, "int32") if side.zero else number
+    return number - tirx.const(side.shift, "int32") if side.shift else number
+
+
+def _zero(number: Any) -> Any | None:
+    """Return a zero point as a tensor; None if there is none, or it is 0."""
+    return None if not number else relax.const(np.asarray(number, "int32"))
 
 
 def _along(parameter: Any, values: Any, axis: int) -> Any:

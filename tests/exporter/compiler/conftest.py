@@ -30,6 +30,15 @@ def runnable() -> list[Target]:
     return [Target("x86_64-linux-gnu", level) for level, needed in reversed(X86_LEVELS) if needed <= has]
 
 
+def with_bytes() -> list[Target]:
+    """Return the runnable targets, and the widest with its instruction for bytes, if this machine has it."""
+    targets = runnable()
+    has = Path("/proc/cpuinfo").read_text()
+    if targets[-1].cpu == "x86-64-v4" and "avx512_vnni" in has:
+        targets.append(replace(targets[-1], features=("+avx512vnni",)))
+    return targets
+
+
 @dataclass(frozen=True)
 class Compiler:
     """Builds a module of one function for a target, and runs it."""
@@ -55,11 +64,33 @@ class Compiler:
     def run_onnx(self, model: Any, *inputs: np.ndarray) -> tuple[Any, Compiled]:
         return self.run(from_onnx(model, keep_params_in_input=False), *inputs)
 
+    def assembly_of_onnx(self, model: Any) -> str:
+        """Return the assembly that a model becomes."""
+        return assembly(self.build(from_onnx(model, keep_params_in_input=False)).executable.mod)
+
+
+def assembly(module: Any) -> str:
+    """Return the assembly of a built module and of what it imports."""
+    own = module.inspect_source("asm") if module.kind == "llvm" else ""
+    return own + "".join(assembly(part) for part in module.imports)
+
 
 @pytest.fixture(params=runnable(), ids=lambda target: target.cpu)
 def each_cpu(request) -> Compiler:
     """Return a compiler for each width of vectors that this machine has."""
     return Compiler(request.param)
+
+
+@pytest.fixture(params=with_bytes(), ids=lambda target: target.cpu + "".join(target.features))
+def each_integer_cpu(request) -> Compiler:
+    """Return a compiler for each width of vectors that this machine has, and for its instructions for bytes."""
+    return Compiler(request.param)
+
+
+@pytest.fixture
+def compiler_for() -> Callable[[Target], Compiler]:
+    """Return what makes a compiler for a target; what it builds may not run here."""
+    return Compiler
 
 
 @pytest.fixture
