@@ -20,12 +20,13 @@ from hwloop.exporter.compiler.passes.quantized_views import move_views
 PASSES: tuple[Callable[[Any, Machine], Any], ...] = (
     fold_constants,
     restore_clips,
-    move_views,
-    rewrite_integer_products,
-    lower_quantization,
     simplify_for_inference,
     channels_last,
     drop_idle_turns,
+    move_views,
+    rewrite_integer_products,
+    lower_quantization,
+    fold_constants,
     rewrite_convolutions,
     rewrite_products,
 )

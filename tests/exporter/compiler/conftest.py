@@ -15,6 +15,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from hwloop.exporter.compiler.machine import machine_for
 from hwloop.exporter.compiler.pipeline import Compiled, compile_module
 from hwloop.exporter.device_target import X86_LEVELS
+from hwloop.exporter.integer_convolutions import spell_out_convolutions
 from hwloop.records import Target
 
 Body = Callable[..., Any]
@@ -62,6 +63,7 @@ class Compiler:
         return (result.numpy() if hasattr(result, "numpy") else [part.numpy() for part in result]), compiled
 
     def run_onnx(self, model: Any, *inputs: np.ndarray) -> tuple[Any, Compiled]:
+        spell_out_convolutions(model.graph)
         return self.run(from_onnx(model, keep_params_in_input=False), *inputs)
 
     def assembly_of_onnx(self, model: Any) -> str:
