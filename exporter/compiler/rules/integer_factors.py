@@ -14,6 +14,9 @@ from hwloop.exporter.compiler.rules.factors import LeftRun, Panel
 from hwloop.exporter.compiler.rules.integer_dot import IntegerDot
 from hwloop.exporter.compiler.rules.microkernel import local_buffer, loop, loop_between, sequence, spread, vector_at
 from hwloop.exporter.compiler.rules.product import Product
+from hwloop.exporter.compiler.rules.stages import always_equal, flat
+
+LONGEST_UNROLLED = 256  # steps of a left side that are copied with their places known at compile time
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class IntegerProduct:
     def right_at(self, batch: Any, column: Any, step: Any) -> Any:
         """Return the right side's number; `step` counts single numbers."""
         return self.shape.at(self.right, batch, 0, column, step)
+
+    def left_runs(self, lanes: int) -> bool:
+        """Return whether the left side's numbers lie side by side within each whole vector of steps."""
+        first, lane = tirx.Var("first", "int64"), tirx.Var("lane", "int64")
+        shape = [int(size) for size in self.shape.left.source.shape]
+        start, there = (
+            flat(self.shape.left_indices(0, 0, first * lanes + more), shape) for more in (tirx.const(0, "int64"), lane)
+        )
+        return always_equal(there, start + lane, (first, lane), (max(self.shape.depth // lanes, 1), lanes))
 
     @property
     def steps(self) -> int:
@@ -61,6 +73,7 @@ class IntegerFactors:
         self._runs = machine.multiplies_by_lane
         self._rows = prod(product.shape.rows)
         self._ready = product.left_is_ready
+        self._runs_along = product.left_runs(self._lanes)
         self._width = product.steps * product.dot.group
         self._copy = local_buffer((prod(product.shape.batch) * self._rows, self._width), "left", product.dot.left)
         self.steps = product.steps
@@ -73,7 +86,8 @@ class IntegerFactors:
     def _copied(self, number: Any) -> Any:
         shape = self._product.shape
         batch, row = tirx.floordiv(number, self._rows), tirx.floormod(number, self._rows)
-        whole = shape.depth // self._lanes * self._lanes
+        by_vector = self._runs_along or shape.depth > LONGEST_UNROLLED
+        whole = shape.depth // self._lanes * self._lanes if by_vector else 0
 
         def one(step: Any) -> Any:
             value = tirx.Cast(self._product.dot.left, self._product.left_at(batch, row, step))
@@ -85,7 +99,9 @@ class IntegerFactors:
         zero = tirx.const(0, self._product.dot.left)
         pad = [tirx.BufferStore(self._copy, zero, [number, step]) for step in range(shape.depth, self._width)]
         statements = [loop(whole // self._lanes, vector, "step")] if whole else []
-        if shape.depth > whole:
+        if not by_vector:
+            statements += [one(tirx.const(step, "int64")) for step in range(shape.depth)]
+        elif shape.depth > whole:
             statements.append(loop_between(whole, shape.depth, one, "step"))
         return sequence([*statements, *pad])
 
