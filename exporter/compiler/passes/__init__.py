@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.passes.byte_tables import tabulate_bytes
 from hwloop.exporter.compiler.passes.channels_last import channels_last
 from hwloop.exporter.compiler.passes.clips import restore_clips
 from hwloop.exporter.compiler.passes.convolutions import rewrite_convolutions
@@ -24,6 +25,7 @@ PASSES: tuple[Callable[[Any, Machine], Any], ...] = (
     channels_last,
     drop_idle_turns,
     move_views,
+    tabulate_bytes,
     rewrite_integer_products,
     lower_quantization,
     fold_constants,

@@ -14,7 +14,7 @@ from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.packing import DOT, PANEL, PRODUCT, Panels
 from hwloop.exporter.compiler.passes.convolutions import channels_together, window_of
 from hwloop.exporter.compiler.passes.products import OUT_ELEMENTWISE, broadcast
-from hwloop.exporter.compiler.passes.quantized_views import DEQUANTIZE, is_call, number_of
+from hwloop.exporter.compiler.passes.quantized_views import DEQUANTIZE, along, is_call, number_of
 from hwloop.exporter.compiler.passes.shapes import shape_of
 from hwloop.exporter.compiler.passes.views import View, look_through
 from hwloop.exporter.compiler.rules.integer_dot import IntegerDot, byte_dot, word_dot
@@ -151,8 +151,8 @@ class _Rewriter(relax.PyExprMutator):
         if str(values.dtype) not in BYTES:
             return None
         axis = int(made.attrs.axis)
-        numbers = matrix((values.astype("int32") - _along(zero.astype("int32"), values, axis))[places])
-        scales = matrix(np.broadcast_to(_along(scale, values, axis), values.shape)[places])
+        numbers = matrix((values.astype("int32") - along(zero.astype("int32"), values, axis))[places])
+        scales = matrix(np.broadcast_to(along(scale, values, axis), values.shape)[places])
         if (scales != scales[..., :1, :]).any():
             return None
         return _Weights(numbers, scales[..., 0, :])
@@ -296,15 +296,6 @@ def _number(side: _Side, tensors: Sequence[Any], reading: Reading) -> Any:
 def _zero(number: Any) -> Any | None:
     """Return a zero point as a tensor; None if there is none, or it is 0."""
     return None if not number else relax.const(np.asarray(number, "int32"))
-
-
-def _along(parameter: Any, values: Any, axis: int) -> Any:
-    """Return a scale or zero point, one or one a channel, so that it broadcasts against its tensor."""
-    if parameter.size == 1:
-        return parameter.reshape(())
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    return parameter.reshape(shape)
 
 
 def _grouped(numbers: Any, group: int) -> Any:

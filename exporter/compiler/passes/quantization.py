@@ -9,7 +9,7 @@ import tvm
 from tvm import ir, relax, te, tirx
 
 from hwloop.exporter.compiler.machine import Machine
-from hwloop.exporter.compiler.passes.quantized_views import DEQUANTIZE, QUANTIZE, is_call, number_of
+from hwloop.exporter.compiler.passes.quantized_views import DEQUANTIZE, QUANTIZE, along, is_call, number_of
 from hwloop.exporter.compiler.passes.shapes import shape_of
 
 
@@ -79,13 +79,8 @@ def parameter(number: Any, tensor: Any) -> Any:
 
 def dequantized(values: Any, scale: Any, zero: Any, axis: int) -> Any:
     """Return a quantized array's floats; scale and zero point are one, or one for each place along an axis."""
-    shape = [1] * values.ndim
-    if scale.size > 1:
-        shape[axis] = -1
-    zero = zero.astype("int32")
-    origin = zero.reshape(shape) if zero.size > 1 else zero.reshape(())
-    factor = scale.reshape(shape) if scale.size > 1 else scale.reshape(())
-    return ((values.astype("int32") - origin) * factor).astype("float32")
+    numbers = values.astype("int32") - along(zero.astype("int32"), values, axis)
+    return (numbers * along(scale, values, axis)).astype("float32")
 
 
 def _quantize(x: Any, inverse: Any, offset: Any, dtype: str) -> Any:

@@ -23,7 +23,8 @@ def move_views(module: Any, machine: Machine) -> Any:
     for variable, function in module.functions.items():
         if isinstance(function, relax.Function):
             mover.builder_.update_func(variable, mover.visit_expr(function))
-    passes = [relax.transform.CanonicalizeBindings(), relax.transform.DeadCodeElimination()]
+    transform = relax.transform  # a tensor that is dequantized twice would have its views twice
+    passes = [transform.CanonicalizeBindings(), transform.EliminateCommonSubexpr(), transform.DeadCodeElimination()]
     return tvm.transform.Sequential(passes)(mover.builder_.finalize())
 
 
@@ -38,6 +39,15 @@ def number_of(value: Any) -> Any | None:
         return None
     array = value.value.numpy()
     return array.reshape(()) if array.size == 1 else None
+
+
+def along(parameter: Any, values: Any, axis: int) -> Any:
+    """Return an array's scale or zero point, one or one a channel of an axis, in a shape that broadcasts against it."""
+    if parameter.size == 1:
+        return parameter.reshape(())
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    return parameter.reshape(shape)
 
 
 @relax.expr_functor.mutator

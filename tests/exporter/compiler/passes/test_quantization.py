@@ -1,9 +1,11 @@
 """Quantizing and dequantizing: arithmetic that rounds as ONNX does, on 8-bit tensors wherever they can stay such."""
 
+import re
 from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import helper
@@ -74,6 +76,11 @@ def kernels(compiled: Any) -> list[str]:
     return [*compiled.scheduled, *compiled.unscheduled]
 
 
+def quantizations(compiled: Any) -> int:
+    """Return how many there are in all kernels, tables included."""
+    return sum(len(re.findall("(?<!de)quantize|look_up", name)) for name in kernels(compiled))
+
+
 def test_a_quantization_that_undoes_one_before_it_goes(cpu):
     constants = {"s": np.float32(0.1), "z": np.uint8(100), "shape": np.array([6, 35])}
     nodes = [*quantized("x", "a"), helper.make_node("Reshape", ["a", "shape"], ["b"]), *quantized("b", "y")]
@@ -81,7 +88,7 @@ def test_a_quantization_that_undoes_one_before_it_goes(cpu):
     model = network(nodes, x.shape, constants)
     found, compiled = cpu.run_onnx(model, x)
     np.testing.assert_allclose(found, reference(model, x), atol=1e-6)
-    assert sum(name.count("quantize") for name in kernels(compiled)) == 1
+    assert quantizations(compiled) == 1
 
 
 def test_one_of_another_scale_stays(cpu):
@@ -90,7 +97,7 @@ def test_one_of_another_scale_stays(cpu):
     model = network([*quantized("x", "a"), *quantized("a", "y", "2")], x.shape, constants)
     found, compiled = cpu.run_onnx(model, x)
     np.testing.assert_allclose(found, reference(model, x), atol=1e-6)
-    assert sum(name.count("quantize") for name in kernels(compiled)) == 2
+    assert quantizations(compiled) == 2
 
 
 def test_heads_are_taken_from_the_8_bit_tensor(cpu):
@@ -124,3 +131,46 @@ def test_what_is_read_in_float_stays_right(cpu):
     found, _ = cpu.run_onnx(model, x)
     difference = np.abs(found - reference(model, x))
     assert difference.max() < 0.0301 and (difference > 0.015).mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("size", [1, 37, 200])
+def test_a_quantized_gelu_is_looked_up(each_integer_cpu, dtype, size):
+    constants = {"s": np.float32(0.04), "z": np.array(60, dtype), "r": np.float32(2**0.5), "h": np.float32(0.5)}
+    constants |= {"s2": np.float32(0.01), "z2": np.array(100, dtype), "one": np.array(127, dtype)}
+    constants |= {"so": np.float32(1 / 67), "zo": np.array(60, dtype)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["one", "so", "zo"], ["1"]),
+        *quantized("x", "a"),
+        helper.make_node("Div", ["a", "r"], ["b"]),
+        helper.make_node("Erf", ["b"], ["e"]),
+        *quantized("e", "f", "2"),
+        helper.make_node("Add", ["f", "1"], ["g"]),
+        *quantized("g", "i"),
+        helper.make_node("Mul", ["a", "i"], ["j"]),
+        *quantized("j", "k"),
+        helper.make_node("Mul", ["k", "h"], ["l"]),
+        *quantized("l", "y"),
+    ]
+    x = np.random.default_rng(0).standard_normal((3, size), dtype=np.float32) * 3
+    model = network(nodes, x.shape, constants)
+    found, compiled = each_integer_cpu.run_onnx(model, x)
+    np.testing.assert_allclose(found, reference(model, x), atol=1e-6)
+    assert sum("look_up" in name for name in kernels(compiled)) == 1 and quantizations(compiled) == 2
+
+
+def test_a_sum_of_two_tensors_is_not_looked_up(cpu):
+    constants = {"s": np.float32(0.04), "z": np.uint8(60), "s2": np.float32(0.1), "z2": np.uint8(99)}
+    nodes = [
+        *quantized("x", "a"),
+        helper.make_node("Softmax", ["a"], ["b"]),
+        *quantized("b", "c"),
+        helper.make_node("Tanh", ["a"], ["t"]),
+        helper.make_node("Add", ["t", "c"], ["d"]),
+        *quantized("d", "y", "2"),
+    ]
+    x = np.random.default_rng(0).standard_normal((3, 40), dtype=np.float32)
+    model = network(nodes, x.shape, constants)
+    found, compiled = cpu.run_onnx(model, x)
+    assert np.abs(found - reference(model, x)).max() < 0.1001
+    assert not any("look_up" in name for name in kernels(compiled))
