@@ -2,13 +2,15 @@
 
     python benchmarks/tvm_vs_ort.py                                  # transformers and CNNs, fp32, one thread
     python benchmarks/tvm_vs_ort.py model.onnx --shape batch=1 --threads 2
+    python benchmarks/tvm_vs_ort.py --int8                           # quantized transformers; also against own fp32
     python benchmarks/tvm_vs_ort.py --suite int8 --only minilm
     python benchmarks/tvm_vs_ort.py --suite transformers --device pi4   # instructions per call, emulated
 
 Each model is compiled afresh, then both runtimes take turns in fresh processes on the leased device, as in
 `hwloop compare`. `ratio` is TVM's time by ONNX Runtime's, with its 99 % interval; `compile_s` the seconds of processor
 time that compiling and linking took, `compiler_peak_mb` the most memory that one of the processes had. On an emulated
-device `ort_ms` and `tvm_ms` are millions of instructions. The last line is JSON.
+device `ort_ms` and `tvm_ms` are millions of instructions. With `--int8`, `own_fp32` is TVM's time by what TVM's own
+build of the network takes from which the model was quantized. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -70,6 +72,7 @@ class Case:
     compiler_peak_mb: float | None = None
     agree: bool | None = None
     stock_ms: float | None = None
+    own_fp32: float | None = None
     problem: str = ""
 
     def as_json(self) -> dict[str, object]:
@@ -107,7 +110,8 @@ def main() -> None:
     """Run the benchmark, print a table, then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.onnx")
-    parser.add_argument("--suite", action="append", choices=["transformers", "cnns", "int8", "unseen"])
+    parser.add_argument("--suite", action="append", choices=sorted(suites()))
+    parser.add_argument("--int8", action="store_true", help="the suite int8, compared with TVM's own fp32, too")
     parser.add_argument("--only", default="", help="of the suites' models, those with this in their name")
     parser.add_argument("--device", choices=DEVICES, default="local")
     parser.add_argument("--threads", type=int, default=1)
@@ -128,6 +132,9 @@ def main() -> None:
                 target = measure(workload, case, options, store, folder / "compiled")
                 if options.stock and target:
                     case.stock_ms = stock_ms(workload, target, options.threads)
+                source = path.with_suffix(".fp32.onnx")
+                if options.int8 and source.exists():
+                    case.own_fp32 = own_ratio(source, workload, shapes, options, store, folder / "compiled")
             except HwloopError as problem:
                 case.problem = str(problem).splitlines()[0]
             console.print(f"{label}: {case.problem or f'{case.ratio:.3f}'}", highlight=False)
@@ -135,12 +142,13 @@ def main() -> None:
     report(cases, options)
 
 
-def chosen(options: argparse.Namespace, folder: Path) -> Sequence[tuple[str, str, Path]]:
+def chosen(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, Path]]:
     """Yield each model's suite, name and file; those of the suites are written when their turn comes."""
     for path in options.models:
         yield "given", path.stem, path
     known = suites()
-    for suite in options.suite or ([] if options.models else ["transformers", "cnns"]):
+    asked = [*(options.suite or []), *(["int8"] if options.int8 else [])]
+    for suite in asked or ([] if options.models else ["transformers", "cnns"]):
         for label, write in known[suite].items():
             if options.only in label:
                 yield suite, label, write(folder / f"{label}.onnx")
@@ -170,6 +178,17 @@ def measure(workload: Workload, case: Case, options: argparse.Namespace, store: 
     case.ort_ms, case.tvm_ms = (typical(found, side, store) for side in (0, 1))
     case.agree = not any(reason.startswith("outputs differ") for reason in judgement.reasons)
     return metered.target
+
+
+def own_ratio(
+    source: Path, workload: Workload, shapes: Mapping[str, int], options: argparse.Namespace, store: Store, cache: Path
+) -> float | None:
+    """Return the time of TVM's build of a quantized model by that of its build of the network before."""
+    device = DEVICES[options.device]
+    before = load(source, shapes, options.seed)
+    contenders = [FileContender(model, Tvm(CompileCache(cache))) for model in (before, workload)]
+    protocol = protocol_for(device, options.seconds, threads=options.threads, seed=options.seed)
+    return compare(contenders, device, protocol, store, lambda _text: None).judgement.ratio
 
 
 def typical(found: Comparison, side: int, store: Store) -> float:
@@ -204,12 +223,14 @@ def stock_ms(workload: Workload, target: Target, threads: int) -> float | None:
 def report(cases: Mapping[str, Case], options: argparse.Namespace) -> None:
     """Print a table and one line of JSON."""
     unit = "ms" if options.device == "local" else "M instr"
-    table = Table("model", f"ORT {unit}", f"TVM {unit}", "TVM / ORT", "compile s", "peak MB", "agree", "stock ms")
+    table = Table(
+        "model", f"ORT {unit}", f"TVM {unit}", "TVM / ORT", "compile s", "peak MB", "agree", "stock ms", "/ fp32"
+    )
     for label, case in cases.items():
         low, high = case.interval or (math.nan, math.nan)
         ratio = "-" if case.ratio is None else f"{case.ratio:.3f} ({low:.3f}-{high:.3f})"
         agree = {None: "-", True: "yes", False: "NO"}[case.agree]
-        cells = [case.ort_ms, case.tvm_ms], [case.compile_s, case.compiler_peak_mb], [case.stock_ms]
+        cells = [case.ort_ms, case.tvm_ms], [case.compile_s, case.compiler_peak_mb], [case.stock_ms, case.own_fp32]
         times, compiler, stock = ([_short(value) for value in values] for values in cells)
         table.add_row(label, *times, ratio, *compiler, agree, *stock)
     console = Console(width=120)
@@ -224,6 +245,9 @@ def report(cases: Mapping[str, Case], options: argparse.Namespace) -> None:
     geomeans = {suite: _geomean(values) for suite, values in by_suite.items()}
     summary = {"device": options.device, "threads": options.threads, "ratios": ratios, "geomeans": geomeans}
     summary["geomean"] = _geomean(list(ratios.values()))
+    own = [case.own_fp32 for case in cases.values() if case.own_fp32]
+    if own:
+        summary["own_fp32_geomean"] = _geomean(own)
     print(json.dumps({**summary, **{label: case.as_json() for label, case in cases.items()}}))
 
 

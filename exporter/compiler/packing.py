@@ -10,6 +10,7 @@ import numpy as np
 # Annotations of a product's block: how many of its axes are a batch, how wide its packed panels are (0: not packed).
 PRODUCT = "hwloop.product"
 PANEL = "hwloop.panel"
+DOT = "hwloop.dot"  # and of an integer product: the instruction that multiplies
 
 
 @dataclass(frozen=True)

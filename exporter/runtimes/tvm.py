@@ -23,7 +23,7 @@ from hwloop.scratch import scratch_folder
 ENTRY = "model.so"
 VERSION = "0.27.0.post1"
 FFI_VERSION = "0.1.14.post1"
-PIPELINE = "rules-3"  # changes with whatever changes the code that comes out
+PIPELINE = "rules-4"  # changes with whatever changes the code that comes out
 DETAIL_KEPT = 4000
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from hwloop.exporter.compiler.machine import machine_for
 from hwloop.exporter.folding import fold_constants
 from hwloop.exporter.graph import nodes_of
+from hwloop.exporter.integer_convolutions import spell_out_convolutions
 from hwloop.exporter.toolchain import needed_glibc
 from hwloop.records import FailureKind, Target
 
@@ -90,6 +91,7 @@ def _compile(source: Path, job: Mapping[str, Any]) -> None:
     import onnx
 
     model = onnx.load(source)
+    spell_out_convolutions(model.graph)
     shapes = job["shapes"]
     for value in model.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):

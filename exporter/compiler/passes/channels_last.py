@@ -19,7 +19,7 @@ ELEMENTWISE = frozenset(
     for name in (
         *("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "clip", "where"),
         *("nn.relu", "nn.leakyrelu", "nn.gelu", "nn.silu", "sigmoid", "tanh", "exp", "log", "sqrt", "rsqrt", "erf"),
-        *("abs", "negative", "square", "nn.relu6", "nn.softplus"),
+        *("abs", "negative", "square", "nn.relu6", "nn.softplus", "astype"),
     )
 )
 REDUCTIONS = frozenset(f"relax.{name}" for name in ("mean", "max", "min", "sum"))
@@ -63,6 +63,13 @@ class _Turner(relax.PyExprMutator):
             return None
         return bound.args[0] if [int(axis) for axis in bound.attrs.axes] == TO_FIRST else None
 
+    def is_constant(self, value: Any) -> bool:
+        """Return whether a value is a constant, or a dequantized one."""
+        made = self.lookup_binding(value) if isinstance(value, relax.Var) else value
+        if isinstance(made, ir.Call) and made.op == ir.Op.get("relax.dequantize"):
+            return all(isinstance(part, ir.GenericConst) for part in made.args)
+        return isinstance(made, ir.GenericConst)
+
     def first(self, value: Any) -> Any:
         """Return an image that was made with channels last as others expect it."""
         return relax.op.permute_dims(self.builder_.emit(value), TO_FIRST)
@@ -72,7 +79,7 @@ def _convolution(turner: _Turner, call: Any) -> Any | None:
     attributes, (data, weight) = call.attrs, call.args
     if attributes.data_layout != "NCHW" or attributes.kernel_layout != "OIHW":
         return None
-    if not isinstance(weight, ir.GenericConst) or shape_of(data) is None:
+    if not turner.is_constant(weight) or shape_of(data) is None:
         return None
     return turner.first(
         relax.op.nn.conv2d(
@@ -174,7 +181,14 @@ def _concatenated(turner: _Turner, call: Any) -> Any | None:
     return turner.first(relax.op.concat([turner.last(part) for part in parts], axis=3))
 
 
+def _quantizing(turner: _Turner, call: Any) -> Any | None:
+    """Turn a quantization, or its reverse, with one scale."""
+    return _elementwise(turner, call) if all(shape_of(part) == () for part in call.args[1:]) else None
+
+
 _TABLE: dict[str, Callable[[_Turner, Any], Any | None]] = {
+    "relax.quantize": _quantizing,
+    "relax.dequantize": _quantizing,
     "relax.nn.conv1d": _line_convolution,
     "relax.nn.conv2d": _convolution,
     "relax.nn.max_pool2d": _pooling(relax.op.nn.max_pool2d),

@@ -59,7 +59,7 @@ class _Rewriter(relax.PyExprMutator):
         numbers = weight.value.numpy()
         shape = shape_of(data)
         assert shape is not None
-        window = _window(attributes, shape, numbers.shape[2:])
+        window = window_of(attributes, shape, numbers.shape[2:])
         groups, result = int(attributes.groups), shape_of(call)
         assert result is not None
         pointwise = window == Window(shape[1], shape[2], 1, 1, 1, 1, 0, 0) and result[1:3] == shape[1:3]
@@ -77,7 +77,7 @@ class _Rewriter(relax.PyExprMutator):
         lanes = self._machine.float_lanes
         columns, channels = numbers.shape[0] // groups, numbers.shape[1]
         depth = channels * window.height * window.width
-        inner = _channels_together(view)
+        inner = channels_together(view)
         panels = Panels(columns, depth, best_tile(result[2], columns, depth, self._machine).vectors * lanes, lanes)
         grouped = numbers.reshape(groups, columns, channels, window.height * window.width)
         order = (0, 3, 2, 1) if inner else (0, 2, 3, 1)
@@ -108,7 +108,8 @@ class _Rewriter(relax.PyExprMutator):
         return self.emit([view.source, relax.const(packed)], "convolution", convolution)
 
 
-def _window(attributes: Any, shape: Sequence[int], kernel: Sequence[int]) -> Window:
+def window_of(attributes: Any, shape: Sequence[int], kernel: Sequence[int]) -> Window:
+    """Return the window of a convolution or pooling, by its attributes, the image's shape and [height, width]."""
     down, across = (int(number) for number in attributes.strides)
     top, left = (int(number) for number in attributes.padding[:2])
     height, width = (int(size) for size in kernel)
@@ -116,7 +117,7 @@ def _window(attributes: Any, shape: Sequence[int], kernel: Sequence[int]) -> Win
     return Window(shape[1], shape[2], height, width, down, across, top, left, dilation_down, dilation_across)
 
 
-def _channels_together(view: View) -> bool:
+def channels_together(view: View) -> bool:
     """Return whether an image's neighbouring channels lie side by side in what it is a view of."""
     axes = [tirx.Var(f"i{number}", "int64") for number in range(4)]
     *others, last = view.place(axes)
@@ -159,7 +160,7 @@ def _is_pool(call: Any) -> bool:
 def _max_pool(rewriter: _Rewriter, call: Any) -> Any:
     if not _is_pool(call):
         return call
-    window, result = _window(call.attrs, shape_of(call.args[0]) or (), call.attrs.pool_size), shape_of(call) or ()
+    window, result = window_of(call.attrs, shape_of(call.args[0]) or (), call.attrs.pool_size), shape_of(call) or ()
     lowest = float(np.finfo(np.float32).min)
     return rewriter.emit(
         [call.args[0]], "max_pool", lambda image: _slide(window, result, "max", lowest, lambda at, *_: image[at], image)
@@ -171,7 +172,7 @@ def _mean_pool(rewriter: _Rewriter, call: Any) -> Any:
     if not _is_pool(call):
         return call
     shape, result = shape_of(call.args[0]) or (), shape_of(call) or ()
-    window = _window(call.attrs, shape, call.attrs.pool_size)
+    window = window_of(call.attrs, shape, call.attrs.pool_size)
     total = rewriter.emit(
         [call.args[0]], "sum_pool", lambda image: _slide(window, result, "sum", 0, lambda at, *_: image[at], image)
     )

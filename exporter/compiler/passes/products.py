@@ -85,7 +85,7 @@ class _Rewriter(relax.PyExprMutator):
             k = te.reduce_axis((0, depth), "k")
 
             def element(*place: Any) -> Any:
-                row = left.place(_broadcast([*place[:-1], k.var], shape))
+                row = left.place(broadcast([*place[:-1], k.var], shape))
                 packed = (*place[:batched], panels.index(k.var, place[-1]))
                 return te.sum(left_side[tuple(row)] * right_side[packed], axis=k)
 
@@ -100,8 +100,8 @@ class _Rewriter(relax.PyExprMutator):
             k = te.reduce_axis((0, shapes[0][-1]), "k")
 
             def element(*place: Any) -> Any:
-                row = left.place(_broadcast([*place[:-1], k.var], shapes[0]))
-                column = right.place(_broadcast([*place[:-2], k.var, place[-1]], shapes[1]))
+                row = left.place(broadcast([*place[:-1], k.var], shapes[0]))
+                column = right.place(broadcast([*place[:-2], k.var, place[-1]], shapes[1]))
                 return te.sum(left_side[tuple(row)] * right_side[tuple(column)], axis=k)
 
             made = te.compute(result, element, "product", attrs={PRODUCT: batched, PANEL: 0})
@@ -111,7 +111,7 @@ class _Rewriter(relax.PyExprMutator):
         return self._emit([left.source, right.source], product)
 
 
-def _broadcast(place: Sequence[Any], shape: Sequence[int]) -> list[Any]:
+def broadcast(place: Sequence[Any], shape: Sequence[int]) -> list[Any]:
     """Return the part of a place that a tensor of a lesser or narrower shape has."""
     own = place[len(place) - len(shape) :]
     return [index if size > 1 else 0 for index, size in zip(own, shape, strict=True)]

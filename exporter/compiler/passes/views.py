@@ -23,6 +23,10 @@ class View:
     place: Callable[[Place], Place]
     scale: float = 1.0
 
+    def of(self, inner: View) -> View:
+        """Return this view of a tensor that is itself one, as a view of what that is a view of."""
+        return View(inner.source, lambda place: inner.place(self.place(place)), self.scale * inner.scale)
+
 
 def look_through(value: Any, lookup: Lookup, scales: bool) -> View:
     """Return a tensor as a view of the farthest tensor that it can be one of; `lookup` gives a variable's binding.
@@ -34,11 +38,7 @@ def look_through(value: Any, lookup: Lookup, scales: bool) -> View:
         step = _step(view.source, lookup)
         if step is None or (step.scale != 1 and not scales):
             return view
-        view = View(step.source, _after(view.place, step.place), view.scale * step.scale)
-
-
-def _after(outer: Callable[[Place], Place], inner: Callable[[Place], Place]) -> Callable[[Place], Place]:
-    return lambda place: inner(outer(place))
+        view = view.of(step)
 
 
 def one_step(call: Any) -> View | None:

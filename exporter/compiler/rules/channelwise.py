@@ -39,8 +39,8 @@ class Channelwise:
         """Return the kernel on vectors of channels; None if it is none of these, or what follows does not fit."""
         stages = read_stages(kernel) or []
         marked = [stage for stage in stages if WINDOW in stage.annotations and PANEL not in stage.annotations]
-        if len(marked) != 1:
-            return None
+        if len(marked) != 1 or not isinstance(marked[0].value, tirx.Add | tirx.Max):
+            return None  # where no place lies in the image, TVM leaves nothing to add
         lanes = machine.float_lanes
         while lanes > marked[0].extents[3]:
             lanes //= 2

@@ -44,8 +44,8 @@ class Convolution:
         """Return the kernel on register tiles; None if it is no convolution, or what follows does not fit on tiles."""
         stages = read_stages(kernel) or []
         marked = [stage for stage in stages if WINDOW in stage.annotations and PANEL in stage.annotations]
-        if len(marked) != 1:
-            return None
+        if len(marked) != 1 or not isinstance(marked[0].value, tirx.Add):
+            return None  # where no place lies in the image, TVM leaves nothing to add
         try:
             epilogue = Epilogue(stages, marked[0], machine.float_lanes)
         except Unmatched:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -12,6 +12,7 @@ from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.packing import Panels, Segment
 from hwloop.exporter.compiler.rules.cores import cores_for, fairness, share
 from hwloop.exporter.compiler.rules.epilogue import Epilogue, Unmatched
+from hwloop.exporter.compiler.rules.factors import Factors, FloatFactors
 from hwloop.exporter.compiler.rules.microkernel import (
     Tile,
     allocating,
@@ -23,12 +24,10 @@ from hwloop.exporter.compiler.rules.microkernel import (
     loop_between,
     register_tile,
     sequence,
-    spread,
     sum_buffers,
     vector_at,
 )
 from hwloop.exporter.compiler.rules.product import Product, product_of
-from hwloop.exporter.compiler.rules.right_panel import CopiedPanels, PackedPanels
 from hwloop.exporter.compiler.rules.stages import read_stages
 
 
@@ -47,14 +46,21 @@ class Matmul:
             epilogue = Epilogue(stages, product.stage, machine.float_lanes)
         except Unmatched:
             return None
-        return kernel.with_body(_Writer(product, epilogue, machine).body()).with_attr("tirx.is_scheduled", True)
+        body = tiled(product, FloatFactors(product, machine), epilogue, machine)
+        return kernel.with_body(body).with_attr("tirx.is_scheduled", True)
+
+
+def tiled(product: Product, factors: Factors, epilogue: Epilogue, machine: Machine) -> Any:
+    """Return a kernel's body that computes a product, and what follows it, on register tiles."""
+    return _Writer(product, factors, epilogue, machine).body()
 
 
 class _Writer:
     """Writes the kernel of one product."""
 
-    def __init__(self, product: Product, epilogue: Epilogue, machine: Machine) -> None:
+    def __init__(self, product: Product, factors: Factors, epilogue: Epilogue, machine: Machine) -> None:
         self._product = product
+        self._factors = factors
         self._epilogue = epilogue
         self._machine = machine
         self._lanes = machine.float_lanes
@@ -66,7 +72,7 @@ class _Writer:
         """Return the kernel's body: every core's share of the tiles."""
         product = self._product
         width = product.panel or self._tile(product.columns).vectors * self._lanes
-        panels = Panels(product.columns, product.depth, width, self._lanes)
+        panels = Panels(product.columns, self._factors.steps, width, self._lanes)
         work = self._batch * self._rows * product.columns * product.depth
         cores = cores_for(work, self._machine)
 
@@ -74,10 +80,15 @@ class _Writer:
             statements = [self._segment(segment, core, cores) for segment in panels.segments()]
             return allocating([*self._buffers, *self._epilogue.buffers()], sequence(statements))
 
-        return kernel_body(loop(cores, part, "core", tirx.ForKind.PARALLEL))
+        def before(core: Any) -> Any:
+            return sequence(self._factors.before(*share(self._batch * self._rows, core, cores)))
+
+        phases = [before, part] if self._factors.buffers else [part]
+        statements = [loop(cores, phase, "core", tirx.ForKind.PARALLEL) for phase in phases]
+        return kernel_body(allocating(self._factors.buffers, sequence(statements)))
 
     def _tile(self, columns: int) -> Tile:
-        return best_tile(self._rows, columns, self._product.depth, self._machine)
+        return best_tile(self._rows, columns, self._factors.steps, self._machine)
 
     def _segment(self, segment: Segment, core: Any, cores: int) -> Any:
         """Return one core's share of panels of one width: whole panels, or some of the rows of each, as is fairer."""
@@ -86,8 +97,8 @@ class _Writer:
         by_panel = not self._product.panel or fairness(panels, cores) >= fairness(down, cores)
         first_panel, past_panel = share(panels, core, cores) if by_panel else (0, panels)
         first_tile, past_tile = (0, down) if by_panel else share(down, core, cores)
-        sums = sum_buffers(tile, self._lanes)
-        writer = _Tiles(self._product, self._epilogue, segment, tile, self._rows, self._machine, sums)
+        sums = sum_buffers(tile, self._lanes, self._factors.dtype)
+        writer = _Tiles(self._product, self._factors, self._epilogue, segment, tile, self._rows, self._machine, sums)
         self._buffers += writer.buffers
 
         def panel(number: Any) -> Any:
@@ -105,6 +116,7 @@ class _Tiles:
     def __init__(
         self,
         product: Product,
+        factors: Factors,
         epilogue: Epilogue,
         segment: Segment,
         tile: Tile,
@@ -113,16 +125,16 @@ class _Tiles:
         sums: Sequence[Any],
     ) -> None:
         self._product = product
+        self._factors = factors
         self._epilogue = epilogue
         self._segment = segment
         self._tile = tile
         self._rows = rows
-        self._machine = machine
         self._lanes = machine.float_lanes
         self._sums = sums
-        self._block = local_buffer((tile.rows, segment.width), "block")
+        self._block = local_buffer((tile.rows, segment.width), "block", factors.dtype)
         self._straight = epilogue.empty and product.columns >= segment.width
-        self.right = (PackedPanels if product.panel else CopiedPanels)(product, segment, self._lanes)
+        self.right = factors.panels(segment)
         self.buffers = [*sums, *self.right.buffers]
         if not self._straight:
             self.buffers.append(self._block)
@@ -130,7 +142,6 @@ class _Tiles:
     def tile(self, batch: Any, number: Any, panel: Any, column: Any) -> Any:
         """Return the statement that computes one tile and stores what becomes of it."""
         tile, lanes, product = self._tile, self._lanes, self._product
-        left = product.left.source
         row = number * tile.rows
         if self._rows % tile.rows:
             row = tirx.min(row, self._rows - tile.rows)
@@ -138,10 +149,11 @@ class _Tiles:
             tile,
             lanes,
             self._sums,
-            [product.depth],
-            lambda below, step: spread(left[tuple(product.left_indices(batch, row + below, step))], lanes),
+            [self._factors.steps],
+            lambda below, step: self._factors.left(batch, row + below, step),
             lambda vector, step: self.right.vector(batch, panel, vector, step),
-            left_run=self._left_run(batch, row),
+            self._factors.combine,
+            self._factors.left_run(batch, row),
         )
         vectors = [(below, vector * lanes) for below in range(tile.rows) for vector in range(tile.vectors)]
         if self._straight:
@@ -156,14 +168,6 @@ class _Tiles:
         return sequence(
             [computed, *kept, loop(tile.rows, lambda below: self._finish(batch, row, below, column), "below")]
         )
-
-    def _left_run(self, batch: Any, row: Any) -> Callable[[int, Any], Any] | None:
-        """Return what gives a row's numbers at consecutive steps, where they lie side by side and it is of use."""
-        product = self._product
-        if not self._machine.multiplies_by_lane or not product.left_in_rows:
-            return None
-        left = product.left.source
-        return lambda below, step: vector_at(left, product.left_indices(batch, row + below, step), self._lanes)
 
     def _finish(self, batch: Any, row: Any, below: Any, column: Any) -> Any:
         def element(at: Any, lane: Any) -> Any:

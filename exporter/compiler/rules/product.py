@@ -31,19 +31,20 @@ class Product:
 
     def left_indices(self, batch: Any, row: Any, step: Any) -> list[Any]:
         """Return where the left side's number is."""
-        return [self._at(index, batch, row, 0, step) for index in self.left.indices]
+        return [self.at(index, batch, row, 0, step) for index in self.left.indices]
 
     def right_indices(self, batch: Any, column: Any, step: Any) -> list[Any]:
         """Return where the right side's number is, where it is not packed."""
-        return [self._at(index, batch, 0, column, step) for index in self.right.indices]
+        return [self.at(index, batch, 0, column, step) for index in self.right.indices]
 
-    def _at(self, value: Any, batch: Any, row: Any, column: Any, step: Any) -> Any:
+    def at(self, value: Any, batch: Any, row: Any, column: Any, step: Any) -> Any:
+        """Return an expression of the stage's axes at one element and one step of the reduction."""
         axes = dict(zip(self.stage.axes, self.place(batch, row, column), strict=True))
         return rewrite(value, {**axes, self.stage.reduced[0]: step})
 
     def packed_batch(self, batch: Any) -> list[Any]:
         """Return which of the packed matrices a batch's is, as the indices before the place in it."""
-        return [self._at(index, batch, 0, 0, 0) for index in self.right.indices[:-1]]
+        return [self.at(index, batch, 0, 0, 0) for index in self.right.indices[:-1]]
 
     @property
     def left_in_rows(self) -> bool:
@@ -76,8 +77,13 @@ def product_of(stages: Sequence[Stage]) -> Product | None:
     sides = (stage.value.b.a, stage.value.b.b)
     if not all(isinstance(side, ir.TensorLoad) and side.source not in made for side in sides):
         return None
+    return product_from(stage, *sides)
+
+
+def product_from(stage: Stage, left: Any, right: Any) -> Product:
+    """Return the product that a marked stage computes, from the loads of its two sides."""
     axes, extents = (*stage.axes, *stage.reduced), (*stage.extents, *stage.depths)
-    left, right = (_simpler(side, axes, extents) for side in sides)
+    left, right = (_simpler(side, axes, extents) for side in (left, right))
     batched = int(stage.annotations[PRODUCT])
     return Product(
         stage,

@@ -43,14 +43,12 @@ def _from(write: Write, quantize: Callable[[Path, Path], Path]) -> Write:
 
 
 INT8: dict[str, Write] = {
-    "vit_tiny_static": _from(TRANSFORMERS["vit_tiny"], static_int8),
-    "vit_tiny_dynamic": _from(TRANSFORMERS["vit_tiny"], dynamic_int8),
-    "minilm_32_static": _from(TRANSFORMERS["minilm_32"], static_int8),
-    "minilm_32_dynamic": _from(TRANSFORMERS["minilm_32"], dynamic_int8),
-    "minilm_128_dynamic": _from(TRANSFORMERS["minilm_128"], dynamic_int8),
-    "hat_512_static": _from(TRANSFORMERS["hat_512"], static_int8),
-    "hat_512_dynamic": _from(TRANSFORMERS["hat_512"], dynamic_int8),
-    "mobilenet_128_static": _from(CNNS["mobilenet_128"], static_int8),
+    f"{name}_{how}": _from(TRANSFORMERS[name], quantize)
+    for name in ("vit_tiny", "vit_small", "minilm_32", "minilm_128", "hat_512")
+    for how, quantize in (("static", static_int8), ("dynamic", dynamic_int8))
+}
+INT8_CNNS: dict[str, Write] = {
+    f"{name}_static": _from(CNNS[name], static_int8) for name in ("resnet50_128", "mobilenet_128", "efficientnet_128")
 }
 
 
@@ -64,4 +62,4 @@ def unseen() -> dict[str, Write]:
 
 def suites() -> Mapping[str, Mapping[str, Write]]:
     """Return every suite: what writes a model to a path, by the model's name."""
-    return {"transformers": TRANSFORMERS, "cnns": CNNS, "int8": INT8, "unseen": unseen()}
+    return {"transformers": TRANSFORMERS, "cnns": CNNS, "int8": INT8, "int8_cnns": INT8_CNNS, "unseen": unseen()}

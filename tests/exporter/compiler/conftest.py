@@ -15,6 +15,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from hwloop.exporter.compiler.machine import machine_for
 from hwloop.exporter.compiler.pipeline import Compiled, compile_module
 from hwloop.exporter.device_target import X86_LEVELS
+from hwloop.exporter.integer_convolutions import spell_out_convolutions
 from hwloop.records import Target
 
 Body = Callable[..., Any]
@@ -28,6 +29,15 @@ def runnable() -> list[Target]:
     flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
     has = set(flags.split(":")[1].split())
     return [Target("x86_64-linux-gnu", level) for level, needed in reversed(X86_LEVELS) if needed <= has]
+
+
+def with_bytes() -> list[Target]:
+    """Return the runnable targets, and the widest with its instruction for bytes, if this machine has it."""
+    targets = runnable()
+    has = Path("/proc/cpuinfo").read_text()
+    if targets[-1].cpu == "x86-64-v4" and "avx512_vnni" in has:
+        targets.append(replace(targets[-1], features=("+avx512vnni",)))
+    return targets
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,36 @@ class Compiler:
         return (result.numpy() if hasattr(result, "numpy") else [part.numpy() for part in result]), compiled
 
     def run_onnx(self, model: Any, *inputs: np.ndarray) -> tuple[Any, Compiled]:
+        spell_out_convolutions(model.graph)
         return self.run(from_onnx(model, keep_params_in_input=False), *inputs)
+
+    def assembly_of_onnx(self, model: Any) -> str:
+        """Return the assembly that a model becomes."""
+        return assembly(self.build(from_onnx(model, keep_params_in_input=False)).executable.mod)
+
+
+def assembly(module: Any) -> str:
+    """Return the assembly of a built module and of what it imports."""
+    own = module.inspect_source("asm") if module.kind == "llvm" else ""
+    return own + "".join(assembly(part) for part in module.imports)
 
 
 @pytest.fixture(params=runnable(), ids=lambda target: target.cpu)
 def each_cpu(request) -> Compiler:
     """Return a compiler for each width of vectors that this machine has."""
     return Compiler(request.param)
+
+
+@pytest.fixture(params=with_bytes(), ids=lambda target: target.cpu + "".join(target.features))
+def each_integer_cpu(request) -> Compiler:
+    """Return a compiler for each width of vectors that this machine has, and for its instructions for bytes."""
+    return Compiler(request.param)
+
+
+@pytest.fixture
+def compiler_for() -> Callable[[Target], Compiler]:
+    """Return what makes a compiler for a target; what it builds may not run here."""
+    return Compiler
 
 
 @pytest.fixture
