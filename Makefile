@@ -40,7 +40,7 @@ check: .venv/ready
 		{ echo "hwloop needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "Installing Debian's python3-venv, which .venv needs."; $(SUDO) apt-get install -q -y python3-venv; }
-	@echo "Making .venv with hwloop and TVM's compiler: about 300 MB to fetch, once."
+	@echo "Making .venv with hwloop, PyTorch and TVM's compiler: about 500 MB to fetch, once."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=24" "setuptools>=77"
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable ".[dev,tvm]"

@@ -1,6 +1,7 @@
 """What flows through the loop: plain, immutable records that know nobody."""
 
 from hwloop.records.artifact import Artifact, RuntimeNeeds, TensorSpec, WheelNeed
+from hwloop.records.candidate import Arch, Candidate, QuantPolicy, Scheme
 from hwloop.records.device import DeviceFacts, Target
 from hwloop.records.evidence import Conditions, Evidence
 from hwloop.records.limits import Limits, usual_limits
@@ -16,7 +17,9 @@ from hwloop.records.measurement import (
 from hwloop.records.protocol import ProcessBudget, TimingProtocol
 
 __all__ = [
+    "Arch",
     "Artifact",
+    "Candidate",
     "Conditions",
     "DeviceFacts",
     "Evidence",
@@ -26,7 +29,9 @@ __all__ = [
     "Measurement",
     "ProcessBudget",
     "ProcessRun",
+    "QuantPolicy",
     "RuntimeNeeds",
+    "Scheme",
     "Subject",
     "Summary",
     "Target",

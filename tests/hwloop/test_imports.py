@@ -24,7 +24,7 @@ SHARED = {
 }
 # A room, and which parts of hwloop it may import.
 ALLOWED = {
-    "hwloop/records": {"hwloop.records", "hwloop.digests"},
+    "hwloop/records": {"hwloop.records", "hwloop.digests", "hwloop.errors"},
     "hwloop/store": {"hwloop.store", "hwloop.records", "hwloop.errors", "hwloop.digests", "hwloop.deadline"},
     "exporter": {"hwloop.exporter", *SHARED},
     "devices": {"hwloop.devices", *SHARED},
