@@ -15,7 +15,7 @@ from hwloop.exporter.schedules import Schedule, schedule_from_json
 from hwloop.paths import cache_dir
 from hwloop.records import Target
 
-TRIAL, VERDICT = "trial", "verdict"
+TIME, TRIAL, VERDICT = "time", "trial", "verdict"
 
 
 class TunedKernels:
@@ -52,17 +52,17 @@ class TunedKernels:
         finally:
             os.close(handle)
 
-    def entries(self, target: Target, kind: str) -> list[dict[str, Any]]:
-        """Return the entries of a kind, in the order in which they were added."""
+    def entries(self, target: Target) -> list[dict[str, Any]]:
+        """Return all entries, in the order in which they were added."""
         try:
             lines = self.path(target).read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [entry for entry in map(_parsed, lines) if entry.get("kind") == kind]
+        return [entry for entry in map(_parsed, lines) if entry]
 
     def verdicts(self, target: Target) -> dict[str, dict[str, Any]]:
         """Return the last verdict on each kernel, by its digest."""
-        return {entry["kernel"]: entry for entry in self.entries(target, VERDICT)}
+        return {entry["kernel"]: entry for entry in self.entries(target) if entry["kind"] == VERDICT}
 
     def schedules(self, target: Target) -> dict[str, Schedule]:
         """Return the schedules that were measured to be faster than the rules' own code, by the kernels' digests."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import tvm_ffi
 from tvm import IRModule, ir, relax, s_tir, tirx
 
 from hwloop.exporter.compiler.kernels import kernel_digest
@@ -96,7 +94,7 @@ def rule_of(kernel: Any, machine: Machine) -> tuple[Rule, Any] | None:
 def traced(kernel: Any, trace: Trace) -> Any:
     """Return a kernel after the steps of a trace."""
     schedule = s_tir.Schedule(IRModule({"main": kernel.with_attr("global_symbol", "main")}))
-    s_tir.schedule.Trace.apply_json_to_schedule(tvm_ffi.convert(json.loads(trace.steps)), schedule)
+    s_tir.schedule.Trace.apply_json_to_schedule(ir.load_json(trace.steps), schedule)
     return schedule.mod["main"].without_attr("global_symbol").with_attr("tirx.is_scheduled", True)
 
 

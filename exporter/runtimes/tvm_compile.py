@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hwloop.exporter.compiler.machine import Machine, machine_for
 from hwloop.exporter.folding import fold_constants
@@ -23,6 +23,7 @@ from hwloop.exporter.toolchain import needed_glibc
 from hwloop.records import FailureKind, Target
 
 Link = Callable[..., None]
+Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1
 FAILED_OPERATOR = re.compile(r"^Error converting operator (\w+)", re.MULTILINE)
 
@@ -50,20 +51,41 @@ def main() -> int:
     return 0
 
 
+def fused(job: Mapping[str, Any]) -> Any:
+    """Return a job's model after all passes over its graph, before any kernel is made.
+
+    Raises:
+        Unbuilt: it cannot be, even with its shape arithmetic folded.
+    """
+    from hwloop.exporter.compiler.pipeline import fused_module
+
+    def attempt(source: Path) -> Any:
+        module, said = imported(source, job["shapes"])
+        with _told_as(FailureKind.BUILD, "TVM's compiler", said):
+            return fused_module(module, target_of(job), machine_of(job))
+
+    return _with_folding(attempt, job)
+
+
 def compile_job(job: Mapping[str, Any]) -> list[str]:
     """Compile a model as it is; where that fails, once more with its shape arithmetic folded. Return its kernels.
 
     Raises:
         Unbuilt: neither works; it tells of the first attempt.
     """
+    return _with_folding(lambda source: _compile(source, job), job)
+
+
+def _with_folding(attempt: Callable[[Path], Result], job: Mapping[str, Any]) -> Result:
+    """Return what an attempt on the model gives; where it fails, on the model with its shape arithmetic folded."""
     source = Path(job["model"])
     try:
-        return _compile(source, job)
+        return attempt(source)
     except Unbuilt as problem:
         if problem.kind is FailureKind.MEMORY:
             raise
         try:
-            return _compile(fold_constants(source, job["dims"], _workspace(job)), job)
+            return attempt(fold_constants(source, job["dims"], _workspace(job)))
         except Exception as again:  # noqa: BLE001  onnxruntime's errors have no common base
             print(f"with folded constants: {again}", file=sys.stderr)
             raise problem from None
@@ -100,7 +122,7 @@ def _compile(source: Path, job: Mapping[str, Any]) -> list[str]:
         compiled = compile_module(module, target_of(job), machine_of(job), schedules)
         if compiled.unscheduled:
             print("no rule matched", ", ".join(compiled.unscheduled), file=sys.stderr)
-        export(compiled.executable, job)
+        export(compiled.executable, job, _workspace(job))
     return sorted(compiled.digests)
 
 
@@ -129,10 +151,10 @@ def imported(source: Path, shapes: Mapping[str, Sequence[int]]) -> tuple[Any, io
         return from_onnx(model, shape_dict=dict(shapes), keep_params_in_input=False), said
 
 
-def export(executable: Any, job: Mapping[str, Any]) -> None:
-    """Link an executable into the job's output."""
+def export(executable: Any, job: Mapping[str, Any], folder: Path) -> None:
+    """Link an executable into the job's output; its parts are written to a folder."""
     link = _linker(job["linkers"], tuple(job["glibc"]))
-    executable.export_library(job["output"], fcompile=link, workspace_dir=str(_workspace(job)))
+    executable.export_library(job["output"], fcompile=link, workspace_dir=str(folder))
 
 
 def machine_of(job: Mapping[str, Any]) -> Machine:
