@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tvm import IRModule, ir, relax, s_tir, tirx
+from tvm import IRModule, ir, s_tir, tirx
 
 from hwloop.exporter.compiler.kernels import kernel_digest
 from hwloop.exporter.compiler.machine import Machine
-from hwloop.exporter.compiler.packing import Panels, repacked
+from hwloop.exporter.compiler.packing import Panels
+from hwloop.exporter.compiler.passes.repacking import repack_constants
 from hwloop.exporter.compiler.rules import RULES
 from hwloop.exporter.compiler.rules.base import Rule
 from hwloop.exporter.compiler.rules.tilings import Packed
@@ -63,7 +63,7 @@ def schedule_kernels(module: Any, machine: Machine, schedules: Schedules | None 
         if digest in known:
             found.used[digest] = known[digest]
     found.unscheduled = tuple(sorted(left))
-    found.module = _repack(module, repacks) if repacks else module
+    found.module = repack_constants(module, repacks) if repacks else module
     return found
 
 
@@ -96,28 +96,3 @@ def traced(kernel: Any, trace: Trace) -> Any:
     schedule = s_tir.Schedule(IRModule({"main": kernel.with_attr("global_symbol", "main")}))
     s_tir.schedule.Trace.apply_json_to_schedule(ir.load_json(trace.steps), schedule)
     return schedule.mod["main"].without_attr("global_symbol").with_attr("tirx.is_scheduled", True)
-
-
-def _repack(module: Any, repacks: Mapping[Any, tuple[Packed, Panels]]) -> Any:
-    repacker = _Repacker(module, repacks)
-    repacker.builder_.update_func(module.get_global_var("main"), repacker.visit_expr(module["main"]))
-    return repacker.builder_.finalize()
-
-
-@relax.expr_functor.mutator
-class _Repacker(relax.PyExprMutator):
-    """Packs the constants of some kernels' calls into panels of another width."""
-
-    def __init__(self, module: Any, repacks: Mapping[Any, tuple[Packed, Panels]]) -> None:
-        super().__init__(module)
-        self._repacks = repacks
-
-    def visit_call_(self, call: Any) -> Any:
-        call = super().visit_call_(call)
-        if not call.op.same_as(ir.Op.get("relax.call_tir")) or call.args[0] not in self._repacks:
-            return call
-        packed, panels = self._repacks[call.args[0]]
-        arguments = list(call.args[1].fields)
-        values = arguments[packed.parameter].value.numpy()
-        arguments[packed.parameter] = relax.const(repacked(values, packed.panels, panels), str(values.dtype))
-        return relax.call_tir(call.args[0], arguments, call.ty_args[0])

@@ -17,6 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,6 +35,7 @@ def main() -> int:
     bench: _Bench | None = None
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
+        answer: dict[str, object] = {}
         try:
             if "load" in request:
                 bench = _Bench(request["load"], answers)
@@ -102,13 +104,13 @@ class _Bench:
             nonlocal tried
             outputs = [f"{folder}/{tried + number}.so" for number in range(len(functions))]
             tried += len(functions)
-            made = zip(functions, outputs, strict=True)
-            wrong = in_forks(
-                [lambda one=one, output=output: self._write(kernel, one, output) for one, output in made], seconds
-            )
+            writers = [
+                partial(self._write, kernel, function, output)
+                for function, output in zip(functions, outputs, strict=True)
+            ]
             asked = [
-                {"schedule": {"trace": trace}, "output": output, "wrong": problem}
-                for trace, output, problem in zip(traces, outputs, wrong, strict=True)
+                {"schedule": {"trace": trace}, "output": output, "wrong": wrong}
+                for trace, output, wrong in zip(traces, outputs, in_forks(writers, seconds), strict=True)
             ]
             print(json.dumps({"time": asked}), file=self._answers, flush=True)
             return list(json.loads(sys.stdin.readline())["times"])

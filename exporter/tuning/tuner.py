@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any, Protocol
 
 from hwloop.deadline import Deadline
@@ -16,10 +17,11 @@ from hwloop.exporter.tuning.kernels import Candidate, Kernel
 from hwloop.exporter.tuning.race import Race
 from hwloop.exporter.tuning.workbench import Built, Workbench, WorkbenchLost
 from hwloop.records import Failure, Target
-from hwloop.records.comparison import Finding
+from hwloop.records.comparison import Finding, Judgement
 
 LEAST_SHARE = 0.01  # of the models' time; what takes less is not worth tuning
 PROMISING = 0.98  # a ratio in a short look; what does not reach it is not looked at for long
+FINALISTS, LOOKS = 3, 3  # the first of many short looks was lucky, too
 
 
 @dataclass(frozen=True)
@@ -223,23 +225,31 @@ class Tuner:
 
     def _judge(self, model: Model, kernel: Kernel, rule: Candidate, race: Race) -> None:
         """Have the best of all trials judged against the rule; what is not shown to be faster is not taken."""
-        ratios = [(ratio, schedule) for schedule, ratio in self._trials(kernel).values() if ratio is not None]
-        ratio, schedule = min(ratios, key=lambda one: one[0], default=(1.0, None))
-        taken, interval = None, None
-        if schedule is not None and ratio < PROMISING:
-            (best,) = self._build(model, kernel, [schedule])
-            found = best if isinstance(best, Failure) else race.judge(rule, best)
-            if not isinstance(found, Failure) and found.finding is Finding.FASTER and not found.reasons:
-                taken, ratio, interval = schedule, found.ratio or 1.0, found.interval
+        best = self._best(model, kernel, rule, race)
+        found = race.judge(rule, best) if best else None
+        faster = isinstance(found, Judgement) and found.finding is Finding.FASTER and not found.reasons
+        judged = found if isinstance(found, Judgement) and faster else None
         self._keep(
             VERDICT,
             kernel,
-            schedule=taken.as_json() if taken else None,
-            ratio=ratio if taken else 1.0,
-            interval=interval,
+            schedule=best.schedule.as_json() if judged and best and best.schedule else None,
+            ratio=judged.ratio if judged else 1.0,
+            interval=judged.interval if judged else None,
             trials=self._effort.trials,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+    def _best(self, model: Model, kernel: Kernel, rule: Candidate, race: Race) -> Candidate | None:
+        """Return the trial that looks best when the first few are looked at again; None if none looks promising."""
+        tried = [(ratio, schedule) for schedule, ratio in self._trials(kernel).values() if ratio is not None]
+        first = [schedule for ratio, schedule in sorted(tried, key=lambda one: one[0]) if ratio < PROMISING][:FINALISTS]
+        looked: list[tuple[float, Candidate]] = []
+        for built in self._build(model, kernel, first):
+            ratios = [] if isinstance(built, Failure) else [race.ratio(rule, built) for _ in range(LOOKS)]
+            if isinstance(built, Candidate) and not any(isinstance(ratio, Failure) for ratio in ratios):
+                looked.append((median(ratio for ratio in ratios if isinstance(ratio, float)), built))
+        ratio, best = min(looked, key=lambda one: one[0], default=(1.0, None))
+        return best if ratio < PROMISING else None
 
     def _report(self, kernel: Kernel, share: float, times: Mapping[str, float]) -> KernelReport:
         verdict = self._tuned.verdicts(self._target).get(kernel.digest)

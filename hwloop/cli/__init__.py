@@ -10,6 +10,7 @@ from hwloop.cli import devices, emulator, results
 from hwloop.cli.compare import compare
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
+from hwloop.cli.tune import tune
 from hwloop.errors import HwloopError
 
 INTERRUPTED = 130
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command(name="measure")(measure)
 app.command(name="compare")(compare)
+app.command(name="tune")(tune)
 app.add_typer(devices.app, name="devices")
 app.add_typer(emulator.app, name="emulator")
 app.add_typer(results.app, name="results")

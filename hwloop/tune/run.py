@@ -98,7 +98,7 @@ class _Run:
         self._store = store
         self._watcher = watcher
         self._folder = folder
-        self._deadline = Deadline.after(job.seconds)
+        self._deadline = Deadline.after(job.seconds)  # anew once the device is ours
         self._patience = Patience(job.patience_s)
         self._told = told_once(job.device.name, watcher.say)
         self._workbench: Workbench | None = None
@@ -164,6 +164,7 @@ class _Run:
         if self._tuner is None:
             folder = self._folder / "kernels"
             folder.mkdir()
+            self._deadline = Deadline.after(self._job.seconds)
             self._workbench = Workbench(target, folder)
             notes = {"device": self._job.device.name, "device_identity": session.facts.identity}
             notes |= {"threads": str(self._job.threads)}
