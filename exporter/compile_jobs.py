@@ -85,7 +85,8 @@ def kill(process: subprocess.Popen[str]) -> None:
     """Kill a process and all that it started; what has ended already is left in peace."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    with process:  # closes its pipes and waits for it
+        pass
 
 
 def _last_answer(told: str, key: str) -> dict[str, Any]:

@@ -6,7 +6,9 @@ J. Shao et al., "Tensor Program Optimization with Probabilistic Programs" (NeurI
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import tvm
@@ -17,6 +19,7 @@ from tvm.s_tir.meta_schedule.runner import PyRunner, RunnerFuture, RunnerInput, 
 
 BATCH = 8
 POPULATION, GENERATIONS = 64, 3
+OTHER_DEVICES = ("cuda", "rocm", "hexagon", "metal", "riscv_cpu")
 FAR = 1e9  # seconds of a candidate that failed, as MetaSchedule has it
 
 # From scheduled functions and their traces to seconds a call; None where one cannot be built or fails.
@@ -41,9 +44,19 @@ class DeviceRunner(PyRunner):
         return [_finished(seconds) for seconds in self._times(functions, traces)]
 
 
+def _leave_out_other_devices() -> None:
+    """Spare TVM the half minute of processor time in which it reads the intrinsics of GPUs and others.
+
+    It takes an intrinsic's module for there if it was imported, and asks of a CPU's search for none of these.
+    """
+    for name in OTHER_DEVICES:
+        sys.modules.setdefault(f"tvm.s_tir.tensor_intrin.{name}", ModuleType(name))
+
+
 def search_schedules(kernel: Any, target: Any, trials: int, times: Times) -> None:
     """Search for schedules of a kernel that no rule has touched, by `trials` candidates or what there are."""
     logging.getLogger("tvm").setLevel(logging.ERROR)
+    _leave_out_other_devices()
     module = tvm.IRModule({"main": kernel.with_attr("global_symbol", "main")})
     strategy = ms.search_strategy.EvolutionarySearch(
         population_size=POPULATION, genetic_num_iters=GENERATIONS, init_min_unmeasured=BATCH
