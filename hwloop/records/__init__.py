@@ -4,6 +4,7 @@ from hwloop.records.artifact import Artifact, RuntimeNeeds, TensorSpec, WheelNee
 from hwloop.records.candidate import Arch, Candidate, QuantPolicy, Scheme
 from hwloop.records.device import DeviceFacts, Target
 from hwloop.records.evidence import Conditions, Evidence
+from hwloop.records.kernel import Costs, Kernel, KernelKind
 from hwloop.records.limits import Limits, usual_limits
 from hwloop.records.measurement import (
     Failure,
@@ -21,10 +22,13 @@ __all__ = [
     "Artifact",
     "Candidate",
     "Conditions",
+    "Costs",
     "DeviceFacts",
     "Evidence",
     "Failure",
     "FailureKind",
+    "Kernel",
+    "KernelKind",
     "Limits",
     "Measurement",
     "ProcessBudget",
