@@ -12,6 +12,7 @@ fusing.py      which operators are one kernel
 work.py        what an operator computes
 schemes.py     what it computes in
 describing.py  a group of operators to a record
+liveness.py    how much is alive at once
 """
 
 from __future__ import annotations
@@ -19,16 +20,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hwloop.exporter.kernels.describing import describe
-from hwloop.exporter.kernels.fusing import fuse
-from hwloop.exporter.kernels.patterns import join_patterns
-from hwloop.exporter.kernels.reading import read_graph
+from hwloop.exporter.kernels.cutting import Cut, cut
 from hwloop.records import Kernel
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["kernels_of"]
+__all__ = ["Cut", "cut", "kernels_of"]
 
 
 def kernels_of(model: onnx.ModelProto, sizes: Mapping[str, int]) -> tuple[Kernel, ...]:
@@ -38,5 +36,4 @@ def kernels_of(model: onnx.ModelProto, sizes: Mapping[str, int]) -> tuple[Kernel
     on data, counts as one. Weights are not read, and may be missing. What is not known becomes a kernel of kind
     `other`: there is no graph that this fails for.
     """
-    uses = join_patterns(read_graph(model, sizes))
-    return tuple(describe(uses, group) for group in fuse(uses))
+    return cut(model, sizes).kernels

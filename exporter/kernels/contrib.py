@@ -67,10 +67,21 @@ def _linear_product(inputs: Sequence[Tensor], attributes: Mapping[str, Any]) -> 
 
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
-        """
-        BiasGelu BiasSoftmax FastGelu Gelu GroupNorm QLinearLeakyRelu QLinearSigmoid QLinearSoftmax QuickGelu
-        RotaryEmbedding SimplifiedLayerNormalization SkipLayerNormalization SkipSimplifiedLayerNormalization
-        """.split(),
+        [
+            "BiasGelu",
+            "BiasSoftmax",
+            "FastGelu",
+            "Gelu",
+            "GroupNorm",
+            "QLinearLeakyRelu",
+            "QLinearSigmoid",
+            "QLinearSoftmax",
+            "QuickGelu",
+            "RotaryEmbedding",
+            "SimplifiedLayerNormalization",
+            "SkipLayerNormalization",
+            "SkipSimplifiedLayerNormalization",
+        ],
         _first,
     ),
     "DequantizeLinear": _dequantized,

@@ -32,9 +32,7 @@ def join_patterns(graph: Graph) -> Uses:
     joined = {id(match.parts[-1]): match for match in matches}
     gone = {id(op) for match in matches for op in match.parts}
     graph.ops = [
-        _joined(joined[id(op)]) if id(op) in joined else op
-        for op in uses.ops
-        if id(op) in joined or id(op) not in gone
+        _joined(joined[id(op)]) if id(op) in joined else op for op in uses.ops if id(op) in joined or id(op) not in gone
     ]
     return living(graph)
 
@@ -68,7 +66,7 @@ def _norm(uses: Uses, root: Op) -> _Match | None:
     if minus is not None and minus.kind == "Sub" and len(uses.reads(minus)) == 2:
         start = uses.reads(minus)[0]
         average = uses.makers.get(uses.reads(minus)[1])
-        if average is not None and average.kind == "ReduceMean" and uses.reads(average) == [start]:
+        if average is not None and average.kind == "ReduceMean" and uses.reads(average) == (start,):
             return _Match("LayerNormalization", start, (average, minus, *parts))
     return _Match("RMSNormalization", centred, tuple(parts))
 
@@ -82,7 +80,7 @@ def _softmax(uses: Uses, total: Op) -> _Match | None:
         return None
     start = uses.reads(minus)[0]
     most = uses.makers.get(uses.reads(minus)[1])
-    if most is None or most.kind != "ReduceMax" or uses.reads(most) != [start]:
+    if most is None or most.kind != "ReduceMax" or uses.reads(most) != (start,):
         return None
     return _Match("Softmax", start, (most, minus, power, total, end))
 

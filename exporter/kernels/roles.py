@@ -53,8 +53,8 @@ _KINDS = {
     """,
     Role.QUANTIZER: "DynamicQuantizeLinear",
     Role.COPY: """
-        CenterCropPad Col2Im Concat DepthToSpace Expand Pad QLinearConcat Resize ReverseSequence Slice SpaceToDepth Split
-        Tile Transpose Trilu Upsample
+        CenterCropPad Col2Im Concat DepthToSpace Expand Pad QLinearConcat Resize ReverseSequence Slice SpaceToDepth
+        Split Tile Transpose Trilu Upsample
     """,
     Role.GATHER: """
         Compress Gather GatherBlockQuantized GatherElements GatherND OneHot Scatter ScatterElements ScatterND
@@ -95,7 +95,9 @@ STEPS = {
     "Swish": 2,
 }
 CONTROL_FLOW = frozenset(["If", "Loop", "Scan", "SequenceMap"])
-RANDOM = frozenset(["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"])
+RANDOM = frozenset(
+    ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
+)
 
 
 def role_of(domain: str, kind: str) -> Role:

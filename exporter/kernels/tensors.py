@@ -25,6 +25,7 @@ BITS = {
     "complex128": 128,
     "float4e2m1": 4,
 }
+FLOATS = frozenset(["float", "double", "float16", "bfloat16"])
 # The names that kernels' schemes have.
 SHORT = {"float": "fp32", "double": "fp64", "float16": "fp16", "bfloat16": "bf16"}
 

@@ -2,9 +2,10 @@
 
 from hwloop.records.artifact import Artifact, RuntimeNeeds, TensorSpec, WheelNeed
 from hwloop.records.candidate import Arch, Candidate, QuantPolicy, Scheme
+from hwloop.records.costs import Costs
 from hwloop.records.device import DeviceFacts, Target
 from hwloop.records.evidence import Conditions, Evidence
-from hwloop.records.kernel import Costs, Kernel, KernelKind
+from hwloop.records.kernel import Kernel, KernelKind
 from hwloop.records.limits import Limits, usual_limits
 from hwloop.records.measurement import (
     Failure,
@@ -15,6 +16,7 @@ from hwloop.records.measurement import (
     Summary,
     Verdict,
 )
+from hwloop.records.model_facts import ModelFacts, TrainingRow
 from hwloop.records.protocol import ProcessBudget, TimingProtocol
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "KernelKind",
     "Limits",
     "Measurement",
+    "ModelFacts",
     "ProcessBudget",
     "ProcessRun",
     "QuantPolicy",
@@ -41,6 +44,7 @@ __all__ = [
     "Target",
     "TensorSpec",
     "TimingProtocol",
+    "TrainingRow",
     "Verdict",
     "WheelNeed",
     "usual_limits",
