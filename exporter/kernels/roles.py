@@ -69,25 +69,25 @@ _KINDS = {
 _ROLES = {name: role for role, names in _KINDS.items() for name in names.split()}
 
 # Element operations of an operator for each number of its output (elementwise) or of its input (softmax, norm), where
-# they are not one: as many as the steps that exporters write it in.
+# they are not one: as many as the steps that exporters write it in. Norms have one more for each scale, shift and sum.
 STEPS = {
     "BatchNormalization": 2,
     "BiasGelu": 6,
     "FastGelu": 8,
     "Gelu": 5,
-    "GroupNormalization": 7,
+    "GroupNormalization": 5,
     "HardSwish": 4,
-    "InstanceNormalization": 7,
+    "InstanceNormalization": 5,
     "LRN": 5,
-    "LayerNormalization": 7,
+    "LayerNormalization": 5,
     "LpNormalization": 3,
     "MeanVarianceNormalization": 5,
     "Mish": 4,
     "QuickGelu": 3,
-    "RMSNormalization": 4,
-    "SimplifiedLayerNormalization": 4,
-    "SkipLayerNormalization": 8,
-    "SkipSimplifiedLayerNormalization": 5,
+    "RMSNormalization": 3,
+    "SimplifiedLayerNormalization": 3,
+    "SkipLayerNormalization": 5,
+    "SkipSimplifiedLayerNormalization": 3,
     "BiasSoftmax": 6,
     "LogSoftmax": 6,
     "QLinearSoftmax": 5,

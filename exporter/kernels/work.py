@@ -110,7 +110,7 @@ def _rows(graph: Graph, op: Op) -> Work:
         width = math.prod(data.size(place) for place in range(axis, rank))
     else:
         width = data.size(-1)
-    steps = STEPS.get(op.kind, 1)
+    steps = STEPS.get(op.kind, 1) + (len(op.inputs) - 1 if op.role is Role.NORM else 0)
     return Work({"m": data.numel // max(1, width), "n": width}, element_operations=steps * data.numel)
 
 
