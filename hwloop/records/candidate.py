@@ -130,7 +130,7 @@ class Candidate:
         return cls(found["space"], Arch(found["arch"]), QuantPolicy(found["policy"]))
 
 
-def _scheme(name: str, scheme: object) -> Scheme:
+def _scheme(name: str, scheme: str) -> Scheme:
     try:
         return Scheme(scheme)
     except ValueError:
