@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Blocks = tuple[NDArray[np.uint8], Floats, NDArray[np.uint8]]  # numbers, scales, zero points
 INT8_TOP = 127
 UINT8_TOP = 255
 UINT4_TOP = 15
@@ -19,7 +20,7 @@ def quantize_channels(weight: Floats, axis: int, least: Floats | float = 0) -> t
 
     Returns:
         Whole numbers from -127 to 127 in the weight's shape, and float32 scales, one a channel: numbers times scale
-        is the weight, within half a scale. A scale is NaN or infinite where a channel is.
+        is the weight, within half a scale.
     """
     others = tuple(place for place in range(weight.ndim) if place != axis)
     reach = np.maximum(weight.max(axis=others), -weight.min(axis=others))
@@ -30,31 +31,43 @@ def quantize_channels(weight: Floats, axis: int, least: Floats | float = 0) -> t
     return np.rint(numbers, out=numbers).astype(np.int8), scale
 
 
-def quantize_blocks(weight: Floats, axis: int, block_size: int) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8]]:
+def quantize_blocks(weight: Floats, axis: int, block_size: int) -> Blocks:
     """Quantize to 4 bits, with a scale and a zero point for each block of numbers along `axis`.
 
     Returns:
         Whole numbers from 0 to 15 in the weight's shape; scales and zero points, of which there is one a block: number
-        less zero point, times scale, is the weight within half a scale. A scale is NaN or infinite where a block is.
+        less zero point, times scale, is the weight within half a scale.
     """
-    depth, blocks = weight.shape[axis], -(-weight.shape[axis] // block_size)
-    before, after = weight.shape[:axis], weight.shape[axis + 1 :]
-    numbers = np.empty(weight.shape, np.uint8)
-    scale, zero = np.empty((*before, blocks, *after), np.float32), np.empty((*before, blocks, *after), np.uint8)
-    for block in range(blocks):  # one at a time stays in the cache
-        place = (*[slice(None)] * axis, slice(block * block_size, min((block + 1) * block_size, depth)))
-        part = weight[place]
-        low, high = np.minimum(part.min(axis, keepdims=True), 0), np.maximum(part.max(axis, keepdims=True), 0)
-        step = _positive((high - low) / np.float32(UINT4_TOP))
-        origin = np.rint(-low / step)
-        found = part / step
-        np.rint(found, out=found)
-        found += origin
-        np.clip(found, 0, UINT4_TOP, out=found)
-        numbers[place] = found
-        where = (*[slice(None)] * axis, slice(block, block + 1))
-        scale[where], zero[where] = step, origin
-    return numbers, scale, zero
+    depth = weight.shape[axis]
+    whole = depth - depth % block_size
+    if whole in (0, depth):
+        return _quantize_blocks(weight, axis, min(block_size, depth))
+    head, tail = np.split(weight, [whole], axis)
+    first, last = _quantize_blocks(head, axis, block_size), _quantize_blocks(tail, axis, depth - whole)
+    return (
+        np.concatenate([first[0], last[0]], axis),
+        np.concatenate([first[1], last[1]], axis),
+        np.concatenate([first[2], last[2]], axis),
+    )
+
+
+def _quantize_blocks(weight: Floats, axis: int, block_size: int) -> Blocks:
+    """Quantize what has whole blocks only; as `quantize_blocks`."""
+    shape = (*weight.shape[:axis], weight.shape[axis] // block_size, block_size, *weight.shape[axis + 1 :])
+    parts = weight.reshape(shape)
+    low, high = (np.expand_dims(end(parts, axis + 1), axis + 1) for end in (np.min, np.max))
+    low, high = np.minimum(low, 0), np.maximum(high, 0)
+    scale = _positive((high - low) / np.float32(UINT4_TOP))
+    zero = np.rint(-low / scale)
+    numbers = parts / scale
+    np.rint(numbers, out=numbers)
+    numbers += zero
+    np.clip(numbers, 0, UINT4_TOP, out=numbers)
+    return (
+        numbers.reshape(weight.shape).astype(np.uint8),
+        scale.squeeze(axis + 1),
+        zero.squeeze(axis + 1).astype(np.uint8),
+    )
 
 
 def pack_nibbles(numbers: NDArray[np.uint8]) -> bytes:
@@ -63,13 +76,13 @@ def pack_nibbles(numbers: NDArray[np.uint8]) -> bytes:
     if flat.size % 2:
         flat = np.append(flat, np.uint8(0))
     pairs = flat.view("<u2")
-    return (pairs | pairs >> 4).astype(np.uint8).tobytes()
+    return bytes((pairs | pairs >> 4).astype(np.uint8))
 
 
 def activation_parameters(low: float, high: float) -> tuple[np.float32, np.uint8]:
     """Return scale and zero point with which bytes cover a range, widened to hold 0, which becomes exact."""
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max((high - low) / UINT8_TOP, LEAST_SCALE)) if high > low else np.float32(1)
+    scale = np.float32(max((high - low) / UINT8_TOP, float(LEAST_SCALE))) if high > low else np.float32(1)
     return scale, np.uint8(min(max(round(-low / float(scale)), 0), UINT8_TOP))
 
 

@@ -22,7 +22,7 @@ class BlockWriter:
         A convolution's blocks run along the input channels of each place of the kernel.
 
         Raises:
-            UsageError: its weights are NaN or infinite.
+            UsageError: as `Draft.weight`.
         """
         draft = self._draft
         floats = draft.bias(layer)
@@ -36,7 +36,6 @@ class BlockWriter:
         """Return the dequantized weights; blocks run along the first axis of a matrix, the second of a kernel."""
         draft, axis = self._draft, int(layer.kind == "Conv")
         numbers, scale, zero = arithmetic.quantize_blocks(weight, axis, self._block_size)
-        draft.require_finite(layer, scale)
         inputs = [
             draft.nibbles(f"{layer.weight}.int4", numbers),
             draft.constant(f"{layer.weight}.scale", scale),

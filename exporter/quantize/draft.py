@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from hwloop.errors import UsageError
 from hwloop.exporter.quantize.arithmetic import Floats, pack_nibbles
@@ -46,7 +46,7 @@ class Draft:
             copy.output[:] = [result]
         self._nodes.append(copy)
 
-    def add(self, operator: str, inputs: Sequence[str], *outputs: str, name: str = "", **attributes: int) -> str:
+    def add(self, operator: str, inputs: Sequence[str], *outputs: str, name: str = "", **attributes: Any) -> str:
         """Add a node and return the name of its first output."""
         self._nodes.append(helper.make_node(operator, inputs, outputs, name=name or outputs[0], **attributes))
         return outputs[0]
@@ -100,7 +100,7 @@ class Draft:
         """Return a layer's weights as they stand.
 
         Raises:
-            UsageError: they are in another file that was not loaded.
+            UsageError: some are NaN or infinite, or they are in another file that was not loaded.
         """
         return self._floats(layer, layer.weight)
 
@@ -114,18 +114,6 @@ class Draft:
         dims = self._wiring.constants[layer.weight].dims
         columns = dims[0 if attribute(node, "transB", 0) else 1]
         return np.broadcast_to(bias.reshape(-1) * np.float32(attribute(node, "beta", 1)), columns)
-
-    def require_finite(self, layer: Layer, scales: Floats) -> None:
-        """Look at the scales of a layer's weights, which are finite where the weights are.
-
-        Raises:
-            UsageError: they are not.
-        """
-        if not np.isfinite(scales).all():
-            raise UsageError(
-                f"layer {layer.name}: its weights {layer.weight!r} hold NaN or infinite numbers",
-                remedy="Look at the training that made them; such a model computes nothing of use.",
-            )
 
     def finish(self) -> onnx.ModelProto:
         """Return the model: the new nodes, and what they read of the constants."""
@@ -155,4 +143,9 @@ class Draft:
         if tensor.data_location == TensorProto.EXTERNAL:
             raise UsageError(f"{place} lies in another file", remedy="Load the model with its external data.")
         array: Floats = numpy_helper.to_array(tensor)
+        if not np.isfinite(array).all():
+            raise UsageError(
+                f"{place} holds NaN or infinite numbers",
+                remedy="Look at the training that made them; such a model computes nothing of use.",
+            )
         return array

@@ -24,12 +24,11 @@ class DynamicWriter:
         """Add a layer that reads the tensor `source`.
 
         Raises:
-            UsageError: its weights are NaN or infinite.
+            UsageError: as `Draft.weight`.
         """
         draft, conv = self._draft, layer.kind == "Conv"
         weight = draft.weight(layer) if conv else draft.matrix(layer)
         numbers, scale = arithmetic.quantize_channels(weight, 0 if conv else 1)
-        draft.require_finite(layer, scale)
         sides = [draft.constant(f"{layer.weight}.int8", numbers)]
         beside = [-1] + [1] * (weight.ndim - 2) if conv else [-1]  # channels against [batch, channels, height, width]
         scale_name = draft.constant(f"{layer.weight}.scale", scale.reshape(beside))

@@ -29,7 +29,7 @@ class StaticWriter:
         """Add a layer and what it reads.
 
         Raises:
-            UsageError: its weights are NaN or infinite.
+            UsageError: as `Draft.weight`.
         """
         if layer.kind == "Conv":
             self._draft.keep(node, name=layer.name, inputs=self._sides(layer, self._draft.weight(layer), 0))
@@ -62,19 +62,21 @@ class StaticWriter:
         bias = draft.bias(layer)
         least = 0.0 if bias is None else arithmetic.least_scale(bias, input_scale)
         numbers, scale = arithmetic.quantize_channels(weight, axis, least)
-        draft.require_finite(layer, scale)
-        parts = [(f"{layer.weight}.int8", numbers), (f"{layer.weight}.scale", scale)]
-        zero = (f"{layer.weight}.zero", np.zeros(scale.size, np.int8))
-        sides = [self.read(layer.input), self._dequantized(layer.weight, [*parts, zero], axis)]
+        weights = [
+            draft.constant(f"{layer.weight}.int8", numbers),
+            draft.constant(f"{layer.weight}.scale", scale),
+            draft.constant(f"{layer.weight}.zero", np.zeros(scale.size, np.int8)),
+        ]
+        sides = [self.read(layer.input), self._dequantize(layer.weight, weights, axis)]
         if bias is not None:
             units = np.asarray(input_scale * scale, np.float32)
             whole = arithmetic.quantize_bias(bias, units)
-            whole = whole[None] if axis == 1 else whole
-            parts = [(f"{layer.bias}.int32", whole), (f"{layer.bias}.scale", units)]
-            sides.append(self._dequantized(str(layer.bias), parts, axis))
+            biases = [
+                draft.constant(f"{layer.bias}.int32", whole if axis == 0 else whole[None]),
+                draft.constant(f"{layer.bias}.scale", units),
+            ]
+            sides.append(self._dequantize(str(layer.bias), biases, axis))
         return sides
 
-    def _dequantized(self, name: str, parts: list[tuple[str, np.ndarray]], axis: int) -> str:
-        draft = self._draft
-        inputs = [draft.constant(wanted, array) for wanted, array in parts]
-        return draft.add("DequantizeLinear", inputs, draft.fresh(f"{name}.dequantized"), axis=axis)
+    def _dequantize(self, name: str, inputs: list[str], axis: int) -> str:
+        return self._draft.add("DequantizeLinear", inputs, self._draft.fresh(f"{name}.dequantized"), axis=axis)

@@ -61,7 +61,7 @@ def attribute(node: onnx.NodeProto, name: str, default: float) -> float:
     """Return a number among a node's attributes."""
     for found in node.attribute:
         if found.name == name:
-            return found.i if found.type == onnx.AttributeProto.INT else found.f
+            return float(found.i if found.type == onnx.AttributeProto.INT else found.f)
     return default
 
 
