@@ -120,7 +120,7 @@ class Candidate:
         return {"space": self.space, "arch": dict(self.arch.choices), "policy": self.policy.as_json()}
 
 
-def _scheme(name: str, scheme: object) -> Scheme:
+def _scheme(name: str, scheme: str) -> Scheme:
     try:
         return Scheme(scheme)
     except ValueError:
