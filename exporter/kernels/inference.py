@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from hwloop.exporter.kernels.tensors import Tensor, tensor_of, type_number
+from hwloop.exporter.kernels.tensors import UNKNOWN, Tensor, tensor_of, type_number
 
 if TYPE_CHECKING:
     import onnx
@@ -42,12 +42,14 @@ def inferred_outputs(
         schema = defs.get_schema(kind, opset, domain)
         opsets = [helper.make_opsetid(domain, opset)]
         found = shape_inference.infer_node_outputs(schema, node, known, data, opset_imports=opsets)
-    except (defs.SchemaError, shape_inference.InferenceError):
+    except (defs.SchemaError, shape_inference.InferenceError, ValueError):  # ValueError: an input's type is not known
         return (None,) * outputs
     return tuple(tensor_of(found[name]) if name in found else None for name in node.output)
 
 
 def _type(tensor: Tensor) -> onnx.TypeProto:
-    from onnx import helper
+    from onnx import TypeProto, helper
 
+    if tensor.dtype == UNKNOWN.dtype:
+        return TypeProto()
     return helper.make_tensor_type_proto(type_number(tensor.dtype), tensor.shape)

@@ -69,6 +69,8 @@ class Graph:
 
 def read_graph(model: onnx.ModelProto, sizes: Mapping[str, int]) -> Graph:
     """Read a model; `sizes` bind symbolic dimensions by name, or `INPUT:AXIS` where they have none."""
+    if model.functions:
+        model = _inlined(model)
     reader = _Reader(model, sizes)
     reader.read(model.graph)
     return reader.graph
@@ -82,18 +84,24 @@ class _Reader:
         self._stated: dict[str, onnx.TypeProto] = {}
 
     def read(self, graph: onnx.GraphProto) -> None:
-        for tensor in graph.initializer:
-            self._constant(tensor.name, tensor)
-        for sparse in graph.sparse_initializer:
-            self._constant(sparse.values.name, sparse.values)
+        self._constants(graph)
         for value in graph.input:
             if value.name not in self.graph.constants:
                 self.graph.inputs.append(value.name)
                 self.graph.tensors[value.name] = self._input(value)
-        self._stated = {value.name: value.type for value in (*graph.value_info, *graph.output)}
+        self._nodes(graph)
+        self.graph.outputs = [value.name for value in graph.output]
+
+    def _constants(self, graph: onnx.GraphProto) -> None:
+        for tensor in graph.initializer:
+            self._constant(tensor.name, tensor)
+        for sparse in graph.sparse_initializer:
+            self._constant(sparse.values.name, sparse.values)
+
+    def _nodes(self, graph: onnx.GraphProto) -> None:
+        self._stated.update((value.name, value.type) for value in (*graph.value_info, *graph.output))
         for node in graph.node:
             self._node(node)
-        self.graph.outputs = [value.name for value in graph.output]
 
     def _input(self, value: onnx.ValueInfoProto) -> Tensor:
         found = tensor_of(value.type, tuple(self._sizes.items()))
@@ -111,6 +119,9 @@ class _Reader:
         attributes = dict(_attributes(node))
         if node.op_type == "Constant" and node.domain in ("", STANDARD):
             self._constant_node(node, attributes)
+            return
+        if node.op_type == "If":
+            self._branch(node, attributes)
             return
         op = Op(node.domain, node.op_type, tuple(node.input), tuple(node.output), attributes)
         if op.kind in CONTROL_FLOW:
@@ -136,6 +147,23 @@ class _Reader:
             kind = np.int64 if "value_int" in attributes or "value_ints" in attributes else np.float32
             array = np.asarray(value if isinstance(value, int | float | list) else 0, kind)
             self._constant(node.output[0], onnx.numpy_helper.from_array(array))
+
+    def _branch(self, node: onnx.NodeProto, attributes: Mapping[str, Any]) -> None:
+        """Read the branch that is taken, as if it stood here; the longer one where that depends on data."""
+        branches = (attributes["else_branch"], attributes["then_branch"])
+        condition = self.graph.constants.get(node.input[0])
+        if condition and condition.value is not None and condition.value.size == 1:
+            taken = branches[bool(condition.value.item())]
+        else:
+            taken = max(branches, key=lambda branch: sum(1 for _ in nodes_of(branch)))
+        self._constants(taken)
+        self._nodes(taken)
+        for name, value in zip(node.output, taken.output, strict=True):
+            self.graph.tensors[name] = self.graph.tensor(value.name)
+            if value.name in self.graph.constants:
+                self.graph.constants[name] = self.graph.constants[value.name]
+            else:
+                self.graph.views[name] = self.graph.root(value.name)
 
     def _infer(self, op: Op, node: onnx.NodeProto) -> None:
         """Find what the outputs are: by onnx's rules, by ours for ONNX Runtime's operators, or as the model says."""
@@ -199,6 +227,22 @@ class _Reader:
 
     def _keeps_the_type(self, op: Op) -> bool:
         return op.kind == "Cast" and self.graph.tensor(op.inputs[0]).dtype == type_name(op.attributes.get("to", 0))
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with its functions in the places where they are called, without its weights."""
+    import onnx
+
+    graph = onnx.GraphProto(node=model.graph.node, input=model.graph.input, output=model.graph.output)
+    graph.value_info.extend(model.graph.value_info)
+    for tensor in model.graph.initializer:
+        if Tensor("", tuple(tensor.dims)).numel <= MOST_NUMBERS:
+            graph.initializer.append(tensor)
+        else:
+            graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    functions, opsets = model.functions, model.opset_import
+    light = onnx.ModelProto(ir_version=model.ir_version, graph=graph, functions=functions, opset_import=opsets)
+    return onnx.inliner.inline_local_functions(light)
 
 
 def _with_bodies(op: Op, node: onnx.NodeProto) -> Op:
