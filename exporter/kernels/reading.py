@@ -82,6 +82,7 @@ class _Reader:
         self._sizes = sizes
         self._opsets = {entry.domain: entry.version for entry in model.opset_import}
         self._stated: dict[str, onnx.TypeProto] = {}
+        self._dequantizers: dict[str, Op] = {}
 
     def read(self, graph: onnx.GraphProto) -> None:
         self._constants(graph)
@@ -131,8 +132,12 @@ class _Reader:
             self._fold(op)
         elif op.role is Role.VIEW or self._keeps_the_type(op):
             self.graph.views[op.outputs[0]] = self.graph.root(op.inputs[0])
+        elif (quantized := self._quantized_again(op)) is not None:
+            self.graph.views[op.outputs[0]] = self.graph.root(quantized)
         else:
             self.graph.ops.append(op)
+            if op.kind == "DequantizeLinear":
+                self._dequantizers[op.outputs[0]] = op
 
     def _constant_node(self, node: onnx.NodeProto, attributes: Mapping[str, Any]) -> None:
         import numpy as np
@@ -224,6 +229,18 @@ class _Reader:
             else:
                 stored = Constant(tensor.dtype, tensor.bytes, value=value)
             graph.constants[name] = stored
+
+    def _quantized_again(self, op: Op) -> str | None:
+        """Return the quantized value whose dequantized form, perhaps viewed otherwise, is quantized back."""
+        before = self._dequantizers.get(self.graph.root(op.inputs[0])) if op.kind == "QuantizeLinear" else None
+        if before is None:
+            return None
+        constants = self.graph.constants
+        for one, other in zip(before.inputs[1:], op.inputs[1:], strict=False):
+            first, second = constants.get(one), constants.get(other)
+            if one != other and (first is None or second is None or not first.equals(second)):
+                return None
+        return before.inputs[0]
 
     def _keeps_the_type(self, op: Op) -> bool:
         return op.kind == "Cast" and self.graph.tensor(op.inputs[0]).dtype == type_name(op.attributes.get("to", 0))

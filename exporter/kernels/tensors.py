@@ -68,6 +68,12 @@ class Constant:
     quantized: bool = False
     value: np.ndarray | None = None
 
+    def equals(self, other: Constant) -> bool:
+        """Whether both are known to be the same numbers."""
+        import numpy as np
+
+        return self.value is not None and other.value is not None and np.array_equal(self.value, other.value)
+
 
 @cache
 def bits_of(dtype: str) -> int:
