@@ -249,6 +249,7 @@ class _Reader:
 def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with its functions in the places where they are called, without its weights."""
     import onnx
+    from onnx.inliner import inline_local_functions
 
     graph = onnx.GraphProto(node=model.graph.node, input=model.graph.input, output=model.graph.output)
     graph.value_info.extend(model.graph.value_info)
@@ -259,7 +260,7 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
             graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
     functions, opsets = model.functions, model.opset_import
     light = onnx.ModelProto(ir_version=model.ir_version, graph=graph, functions=functions, opset_import=opsets)
-    return onnx.inliner.inline_local_functions(light)
+    return inline_local_functions(light)
 
 
 def _with_bodies(op: Op, node: onnx.NodeProto) -> Op:
