@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 1 << 15
 
+Numbers = tuple[int, str, tuple[int, ...], bytes]  # of an input: its place, type, shape and values
+
 
 @lru_cache(REMEMBERED)
 def inferred_outputs(
@@ -23,13 +25,12 @@ def inferred_outputs(
     opset: int,
     attributes: tuple[bytes, ...],
     inputs: tuple[Tensor | None, ...],
-    values: tuple[tuple[int, bytes], ...],
+    values: tuple[Numbers, ...],
     outputs: int,
 ) -> tuple[Tensor | None, ...]:
     """Return what each output is; None where nothing is known of it.
 
-    `inputs` are None where they are left out; `values` are the numbers of some of them, by their place, as serialized
-    tensors, and `attributes` are serialized too.
+    `inputs` are None where they are left out; `values` are the numbers of some; `attributes` are serialized.
     """
     from onnx import AttributeProto, NodeProto, TensorProto, defs, helper, shape_inference
 
@@ -37,7 +38,10 @@ def inferred_outputs(
     node = NodeProto(op_type=kind, domain=domain, input=names, output=[f"o{place}" for place in range(outputs)])
     node.attribute.extend(AttributeProto.FromString(attribute) for attribute in attributes)
     known = {name: _type(tensor) for name, tensor in zip(names, inputs, strict=True) if tensor}
-    data = {f"i{place}": TensorProto.FromString(value) for place, value in values}
+    data = {
+        f"i{place}": TensorProto(data_type=type_number(dtype), dims=shape, raw_data=numbers)
+        for place, dtype, shape, numbers in values
+    }
     try:
         schema = defs.get_schema(kind, opset, domain)
         opsets = [helper.make_opsetid(domain, opset)]

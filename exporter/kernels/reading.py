@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hwloop.exporter.graph import nodes_of, tensors_of
 from hwloop.exporter.kernels.contrib import contrib_output
-from hwloop.exporter.kernels.inference import inferred_outputs
+from hwloop.exporter.kernels.inference import Numbers, inferred_outputs
 from hwloop.exporter.kernels.roles import CONTROL_FLOW, RANDOM, Role, role_of
-from hwloop.exporter.kernels.tensors import UNKNOWN, Constant, Tensor, tensor_of, type_name
-from hwloop.exporter.kernels.values import MOST_NUMBERS, compute
+from hwloop.exporter.kernels.tensors import MOST_NUMBERS, UNKNOWN, Constant, Tensor, tensor_of, type_name
+from hwloop.exporter.kernels.values import compute
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STANDARD = "ai.onnx"
 # Operators whose outputs' sizes depend on the numbers of a floating-point input.
 SIZED_BY_FLOATS = frozenset(["Range", "Resize", "Upsample"])
+SIZES = frozenset(["int64", "int32"])
 # What moves a quantized weight without changing its numbers.
 MOVES = frozenset(["Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze"])
 
@@ -114,7 +115,7 @@ class _Reader:
     def _constant(self, name: str, proto: onnx.TensorProto) -> None:
         tensor = Tensor(type_name(proto.data_type), tuple(proto.dims))
         self.graph.tensors[name] = tensor
-        self.graph.constants[name] = Constant(tensor.dtype, tensor.bytes, value=_small(proto, tensor))
+        self.graph.constants[name] = Constant(tensor.dtype, tensor.bytes, source=proto)
 
     def _node(self, node: onnx.NodeProto) -> None:
         attributes = dict(_attributes(node))
@@ -177,7 +178,7 @@ class _Reader:
         found: tuple[Tensor | None, ...] = (None,) * len(op.outputs)
         opset = self._opsets.get(op.domain) or self._opsets.get(STANDARD if not op.domain else "")
         if op.kind not in CONTROL_FLOW and op.domain in ("", STANDARD) and opset:
-            serialized = tuple(attribute.SerializeToString(deterministic=True) for attribute in node.attribute)
+            serialized = tuple(attribute.SerializeToString() for attribute in node.attribute)
             found = inferred_outputs("", op.kind, opset, serialized, inputs, self._values(op), len(op.outputs))
         elif known := contrib_output(op.kind, [one or UNKNOWN for one in inputs], op.attributes):
             found = (known, *found[1:])
@@ -186,15 +187,14 @@ class _Reader:
                 tensor = tensor_of(self._stated[name], tuple(self._sizes.items()))
             graph.tensors[name] = tensor or UNKNOWN
 
-    def _values(self, op: Op) -> tuple[tuple[int, bytes], ...]:
+    def _values(self, op: Op) -> tuple[Numbers, ...]:
         """Return the inputs whose numbers decide about sizes."""
         found = []
         for place, name in enumerate(op.inputs):
             constant = self.graph.constants.get(name)
-            if constant and constant.value is not None:
+            if constant and (constant.dtype in SIZES or op.kind in SIZED_BY_FLOATS) and constant.value is not None:
                 value = constant.value
-                if value.dtype.kind == "i" or op.kind in SIZED_BY_FLOATS:
-                    found.append((place, _serialized(value)))
+                found.append((place, constant.dtype, value.shape, value.tobytes()))
         return tuple(found)
 
     def _folds(self, op: Op) -> bool:
@@ -227,7 +227,7 @@ class _Reader:
             elif op.kind in MOVES and inputs and inputs[0].quantized:
                 stored = inputs[0]
             else:
-                stored = Constant(tensor.dtype, tensor.bytes, value=value)
+                stored = Constant(tensor.dtype, tensor.bytes, source=value)
             graph.constants[name] = stored
 
     def _quantized_again(self, op: Op) -> str | None:
@@ -284,24 +284,3 @@ def _attributes(node: onnx.NodeProto) -> Iterator[tuple[str, Any]]:
     for attribute in node.attribute:
         value = onnx.helper.get_attribute_value(attribute)
         yield attribute.name, value.decode(errors="replace") if attribute.type == text else value
-
-
-def _small(proto: onnx.TensorProto, tensor: Tensor) -> np.ndarray | None:
-    """Return the numbers of a small tensor that stands in the file itself."""
-    import onnx
-    from onnx import numpy_helper
-
-    if tensor.numel > MOST_NUMBERS or tensor.dtype in ("string", "undefined"):
-        return None
-    if proto.data_location == onnx.TensorProto.EXTERNAL:
-        return None
-    try:
-        return numpy_helper.to_array(proto)
-    except (ValueError, TypeError):
-        return None  # its numbers do not fill its shape
-
-
-def _serialized(value: np.ndarray) -> bytes:
-    from onnx import numpy_helper
-
-    return bytes(numpy_helper.from_array(value).SerializeToString())
