@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+
 import onnx
 
 from hwloop.errors import UsageError
@@ -19,6 +22,20 @@ from hwloop.records import QuantPolicy, Scheme
 
 SMALLEST_BLOCK = 16  # the smallest that ONNX Runtime's 4-bit kernel takes
 OPSETS = {Scheme.INT4_WEIGHT: 21, Scheme.INT8_STATIC: 13, Scheme.INT8_DYNAMIC: 13, Scheme.FP32: 1}
+
+
+def quantize_parts(
+    parts: Sequence[onnx.ModelProto], policy: QuantPolicy, ranges: Ranges | None = None, block_size: int = 32
+) -> list[onnx.ModelProto]:
+    """Return the parts of one candidate (an encoder, a decoder step) quantized, where a rule may speak of one alone.
+
+    Raises:
+        UsageError, RuntimeError: as `quantize`.
+    """
+    names = [[layer.name for layer in find_layers(Wiring.of(part.graph))] for part in parts]
+    resolved = policy.resolved(dict.fromkeys(chain.from_iterable(names)))
+    own = [QuantPolicy({name: resolved[name] for name in layers}) for layers in names]
+    return [quantize(part, rules, ranges, block_size) for part, rules in zip(parts, own, strict=True)]
 
 
 def quantize(
