@@ -9,10 +9,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-Nodes = list[tuple[Any, ...]]
-ENCODER = ("encoder.0.attn.q", "encoder.0.attn.k", "encoder.0.attn.v", "encoder.0.attn.out", "encoder.0.ffn.fc1")
-ENCODER = (*ENCODER, "encoder.0.ffn.fc2", "head.fc")
-CNN = ("stem", "stages.0.0.reduce", "stages.0.0.depthwise", "stages.0.0.expand", "stages.1.0.conv", "head")
+ENCODER = [f"encoder.0.{name}" for name in ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.fc1", "ffn.fc2")]
 
 
 class Net:
@@ -49,7 +46,8 @@ class Net:
         known = helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)
         results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         graph = helper.make_graph(self.nodes, "graph", [known], results, self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+        return onnx.shape_inference.infer_shapes(model)
 
 
 @pytest.fixture
