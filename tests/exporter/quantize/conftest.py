@@ -46,7 +46,9 @@ class Net:
         known = helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)
         results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         graph = helper.make_graph(self.nodes, "graph", [known], results, self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+        domains = {"": opset, **{node.domain: 1 for node in self.nodes if node.domain}}
+        imports = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
+        model = helper.make_model(graph, opset_imports=imports, ir_version=10)
         return onnx.shape_inference.infer_shapes(model)
 
 
