@@ -96,9 +96,9 @@ def _quantized(node: onnx.NodeProto, wiring: Wiring) -> tuple[str, Scheme | None
     weight = _dequantized_type(node.input[1], wiring, constant=True)
     if weight is None:
         return None
-    data = _dequantized_type(node.input[0], wiring, constant=False)
-    if weight in NIBBLES and data is None:
+    if weight in NIBBLES:
         return node.op_type, Scheme.INT4_WEIGHT, ""
+    data = _dequantized_type(node.input[0], wiring, constant=False)
     if weight in BYTES and data in BYTES:
         return node.op_type, Scheme.INT8_STATIC, ""
     names = [TensorProto.DataType.Name(kind).lower() if kind is not None else "float" for kind in (weight, data)]
