@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import onnx
@@ -54,37 +54,42 @@ def quantize(
     """
     if block_size < SMALLEST_BLOCK or block_size & (block_size - 1):
         raise UsageError(f"block size {block_size} is no power of two from {SMALLEST_BLOCK}", remedy="Use 32 or 64.")
-    layers = find_layers(Wiring.of(model.graph))
-    resolved = policy.resolved(layer.name for layer in layers)
-    model = at_least(model, max((OPSETS[scheme] for scheme in resolved.values()), default=1))
     wiring = Wiring.of(model.graph)
+    resolved = policy.resolved(layer.name for layer in find_layers(wiring))
+    raised = at_least(model, max((OPSETS[scheme] for scheme in resolved.values()), default=1))
+    if raised is not model:
+        wiring = Wiring.of(raised.graph)
+    quantized = _rewritten(raised, wiring, resolved, ranges or Ranges(), block_size)
+    verify_policy(quantized, resolved)
+    return quantized
+
+
+def _rewritten(
+    model: onnx.ModelProto, wiring: Wiring, resolved: Mapping[str, Scheme], ranges: Ranges, block_size: int
+) -> onnx.ModelProto:
     layers = find_layers(wiring)
+    activations = Activations.plan(
+        [layer for layer in layers if resolved[layer.name] is Scheme.INT8_STATIC], ranges, wiring
+    )
     draft = Draft(model, wiring)
-    static = [layer for layer in layers if resolved[layer.name] is Scheme.INT8_STATIC]
-    activations = Activations.plan(static, ranges or Ranges(), wiring)
-    rounded, dynamic, blocks = StaticWriter(draft, activations), DynamicWriter(draft), BlockWriter(draft, block_size)
+    static, dynamic, blocks = StaticWriter(draft, activations), DynamicWriter(draft), BlockWriter(draft, block_size)
     by_index = {layer.index: layer for layer in layers}
-    with_layer = {layer.bias_index for layer in layers if resolved[layer.name] is not Scheme.FP32}
+    written_with_layer = {layer.bias_index for layer in layers if resolved[layer.name] is not Scheme.FP32}
     for index, node in enumerate(wiring.nodes):
-        if index in with_layer:
+        if index in written_with_layer:
             continue
         layer = by_index.get(index)
-        scheme = resolved[layer.name] if layer else Scheme.FP32
-        flows = activations.flow_through(node, wiring)
-        inputs = [
-            rounded.read(name) if name in activations.made or (flows and name in activations.parameters) else name
-            for name in node.input
-        ]
+        bytes_read = activations.read_by(node, wiring)
+        inputs = [static.read(name) if name in bytes_read else name for name in node.input]
+        scheme = resolved[layer.name] if layer else None
         if layer is None or scheme is Scheme.FP32:
             draft.keep(node, name=layer.name if layer else node.name, inputs=inputs)
         elif scheme is Scheme.INT8_STATIC:
-            rounded.write(layer, node)
+            static.write(layer, node)
         elif scheme is Scheme.INT8_DYNAMIC:
             dynamic.write(layer, node, inputs[0])
         else:
             blocks.write(layer, node, inputs[0])
         for name in activations.made.intersection(node.output):
-            rounded.round_result(name, name in wiring.outputs)
-    quantized = draft.finish()
-    verify_policy(quantized, resolved)
-    return quantized
+            static.round_result(name, is_output=name in wiring.outputs)
+    return draft.finish()
