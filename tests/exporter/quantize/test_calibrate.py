@@ -91,6 +91,14 @@ def test_ranges_come_back_from_their_file(tmp_path):
     assert json.loads((tmp_path / "ranges.json").read_text())["schema"] == 1
 
 
+def test_calibrations_of_alternatives_are_put_together():
+    one = Ranges({"patch.16": LayerRange((0, 1), (0, 1)), "fc": LayerRange((0, 2), (0, 2))}, "min-max", "a", "d")
+    other = Ranges({"patch.32": LayerRange((0, 3), (0, 3)), "fc": LayerRange((0, 4), (0, 4))}, "min-max", "b", "d")
+    both = one.including(other)
+    assert {name: both.of(name).input[1] for name in both.layers} == {"patch.16": 1, "fc": 2, "patch.32": 3}
+    assert both.method == "min-max" and both.model_digest not in ("a", "b", "")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
