@@ -48,10 +48,18 @@ class Activations:
         own = {tensor: activation_parameters(*span) for tensor, span in spans.items()}
         return cls({tensor: own[_seen_through(tensor, own, wiring)] for tensor in own}, frozenset(made))
 
-    def flow_through(self, node: onnx.NodeProto, wiring: Wiring) -> bool:
-        """Return whether a node reads the quantized forms of its sides, because it can then compute on bytes.
+    def read_by(self, node: onnx.NodeProto, wiring: Wiring) -> frozenset[str]:
+        """Return the quantized tensors that a node, no static layer, reads in that form.
 
-        A sum of quantized sides does so whatever becomes of it, lest a residual keep its float side alive.
+        Those that nobody has as floats any more; and all of its sides, if it can then compute on bytes.
+        """
+        sides = {name for name in node.input if name in self.parameters}
+        return frozenset(sides if self._flows(node, wiring) else sides & self.made)
+
+    def _flows(self, node: onnx.NodeProto, wiring: Wiring) -> bool:
+        """Return whether a node's sides and result are all quantized.
+
+        A sum's result need not be, lest a residual keep its float side alive.
         """
         if not is_standard(node, *FLOWS):
             return False

@@ -1,4 +1,8 @@
-"""Calibration: the ranges of what feeds and leaves each layer, on a model's own data."""
+"""Calibration: the ranges of what feeds and leaves each layer, on a model's own data.
+
+The collectors of `onnxruntime.quantization` print on standard output, which belongs to `--json`, and want the model in
+a file with all tensors of a kind watched; reading a session's outputs is less than that.
+"""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ def policy_groups(layers: Iterable[str], granularity: Granularity | str) -> dict
 def block_of(layer: str) -> str:
     """Return the block of a layer.
 
-    It is the name up to its first run of numbers, if something follows (`encoder.0` of `encoder.0.ffn.fc1`,
-    `stages.0.1` of `stages.0.1.conv2`); without numbers, the name but for its last part (`head` of `head.fc`); a
-    name of one part is a block of its own.
+    It is the name up to its first run of numbers (`encoder.0` of `encoder.0.ffn.fc1`, `stages.0.1` of
+    `stages.0.1.conv2`); without numbers, the name but for its last part (`head` of `head.fc`); a name of one part is
+    a block of its own.
     """
     parts = layer.split(".")
     end = next((place for place, part in enumerate(parts) if part.isdigit()), None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hwloop.digests import digest_json
 from hwloop.errors import UsageError
 
 SCHEMA = 1
@@ -48,6 +49,18 @@ class Ranges:
                 remedy="Calibrate a model that has this layer, or give it int8-dynamic.",
             )
         return self.layers[layer]
+
+    def including(self, other: Ranges) -> Ranges:
+        """Return these ranges with another calibration's for the layers that are not among them.
+
+        For layers that no single subnet has all of: alternatives, such as patch embeddings of several sizes.
+        """
+        digests = [
+            digest_json([mine, theirs])
+            for mine, theirs in ((self.model_digest, other.model_digest), (self.data_digest, other.data_digest))
+        ]
+        method = self.method if self.method == other.method else f"{self.method}, {other.method}"
+        return Ranges({**other.layers, **self.layers}, method, *digests)
 
     def save(self, path: Path) -> Path:
         """Write a JSON file and return its path."""

@@ -11,6 +11,7 @@ import onnx
 from hwloop.exporter.graph import nodes_of
 
 STANDARD = ("", "ai.onnx")
+INNER = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def read_by(node: onnx.NodeProto) -> Iterator[str]:
     """Yield the tensors that a node reads, itself or in graphs inside it."""
     yield from filter(None, node.input)
     for found in node.attribute:
-        for inner in (found.g, *found.graphs) if found.HasField("g") or found.graphs else ():
-            for below in nodes_of(inner):
-                yield from filter(None, below.input)
+        if found.type in INNER:
+            for inner in (found.g, *found.graphs):
+                for below in nodes_of(inner):
+                    yield from filter(None, below.input)
