@@ -58,7 +58,7 @@ class Attention(nn.Module):
         """Return [batch, 1, width] from a token x of this shape, as `forward` does."""
         batch, _, width = x.shape
         q = self.q(x).reshape(batch, self.heads, 1, -1)
-        weights = F.softmax(q * q.shape[-1] ** -0.5 @ cache.keys + mask, dim=-1)
+        weights = F.softmax((q * q.shape[-1] ** -0.5) @ cache.keys + mask, dim=-1)
         out: Tensor = self.out((weights @ cache.values).reshape(batch, 1, -1), width)
         return out
 
