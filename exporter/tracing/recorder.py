@@ -17,7 +17,6 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map_only
 
 from hwloop.errors import ModelError
 from hwloop.exporter.tracing.batch_norms import fold_batch_norms
@@ -148,12 +147,13 @@ def _shape_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return what a function would, without data."""
     if func in SHAPES:
         return SHAPES[func](*args, **kwargs)
-    shaped = tree_map_only(torch.Tensor, _without_data, (args, kwargs))
-    return func(*shaped[0], **shaped[1])
+    return func(*map(_without_data, args), **{name: _without_data(value) for name, value in kwargs.items()})
 
 
-def _without_data(value: torch.Tensor) -> torch.Tensor:
-    return value if value.device.type == "meta" else value.to("meta")
+def _without_data(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value if value.device.type == "meta" else value.to("meta")
+    return type(value)(map(_without_data, value)) if type(value) in (tuple, list) else value
 
 
 def _has_tensor(result: Any) -> bool:

@@ -11,6 +11,9 @@ from hwloop.search.spaces.base import Space
 
 # Name, and where it stands: a file is imported only when its space is asked for.
 SPACES = {
+    "hat-iwslt": "hwloop.search.spaces.hat:HAT_IWSLT",
+    "hat-small": "hwloop.search.spaces.hat:HAT_SMALL",
+    "hat-wmt": "hwloop.search.spaces.hat:HAT_WMT",
     "vit-tiny": "hwloop.search.spaces.vit:VIT_TINY",
     "vit-mini": "hwloop.search.spaces.vit:VIT_MINI",
 }
