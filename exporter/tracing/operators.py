@@ -185,8 +185,8 @@ def _silu(call: Call, x: Tensor, inplace: bool = False) -> str:
     return call.op("Mul", x, call.op("Sigmoid", x))
 
 
-def _clip(call: Call, x: Tensor, low: float | None = None, high: float | None = None, **_: Any) -> str:
-    bounds = ["" if bound is None else call.constant(bound, _dtype(x)) for bound in (low, high)]
+def _clip(call: Call, x: Tensor, min: float | None = None, max: float | None = None) -> str:
+    bounds = ["" if bound is None else call.constant(bound, _dtype(x)) for bound in (min, max)]
     return call.op("Clip", x, *bounds)
 
 
