@@ -23,7 +23,7 @@ LICENCES = ".dist-info/licenses/"
 
 @dataclass(frozen=True)
 class PackageFiles:
-    """Files inside a wheel that is the same for every host; `requirement` names one version, `size_mb` is the wheel's."""
+    """Files inside a wheel for any host; `requirement` names one version, `size_mb` is the wheel's."""
 
     requirement: str
     digests: Mapping[str, str]  # SHA-256 by the file's path in the wheel

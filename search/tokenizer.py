@@ -28,7 +28,7 @@ class Tokenizer:
             raise UsageError(f"{path}: this file cannot be read: {error}", remedy="Give a tokenizer.json.") from error
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(content)
-        except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        except Exception as error:  # the library raises nothing narrower
             raise UsageError(f"{path}: this is no tokenizer: {error}", remedy="Give a tokenizer.json.") from error
         padding = self._tokenizer.token_to_id(PADDING)
         if padding is None:

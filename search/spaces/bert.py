@@ -174,7 +174,7 @@ class Bert(nn.Module):
     def embed(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Return the mean of the tokens' vectors, [batch, width]: the sentence's embedding, not normalized."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        kept = mask.to(torch.float32)
+        kept = mask.to(self.position.dtype)
         hidden = ((1.0 - kept) * HIDDEN)[:, None, None, :]
         x = self.norm(self.words(input_ids) + self.position[: input_ids.shape[1]])
         for number in self.kept:

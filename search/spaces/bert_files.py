@@ -1,6 +1,6 @@
 """Reads BERT-like checkpoints: safetensors with Hugging Face's names, with or without a prefix such as `bert.`.
 
-Sizes are read from the tensors' shapes, and the number of heads, which no shape tells, from the config.json beside them.
+Sizes are read from the tensors' shapes; the number of heads, which no shape tells, from the config.json beside them.
 """
 
 from __future__ import annotations

@@ -59,7 +59,9 @@ def taylor_importance(supernet: Bert, losses: Iterable[Callable[[], Tensor]]) ->
     """
     found = list(groups(len(supernet.layers), supernet.sizes.head_width))
     writers = [supernet.get_submodule(group.writer).weight for group in found]
-    totals = {group.name: torch.zeros(writer.shape[1] // group.size) for group, writer in zip(found, writers, strict=True)}
+    totals = {
+        group.name: torch.zeros(writer.shape[1] // group.size) for group, writer in zip(found, writers, strict=True)
+    }
     for loss in losses:
         gradients = torch.autograd.grad(loss(), writers, allow_unused=True)
         for group, writer, gradient in zip(found, writers, gradients, strict=True):
