@@ -59,10 +59,10 @@ def download_wheel(requirement: str, folder: Path, deadline: Deadline, options: 
         PackageMissing: the index answers, and has no such package, version or wheel.
         FetchError: the wheel could not be fetched.
     """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input", "--dest", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input", "--retries=2"]
     try:
         fetched = subprocess.run(
-            [*command, "--only-binary=:all:", *options, requirement],
+            [*command, "--only-binary=:all:", "--dest", str(folder), *options, requirement],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

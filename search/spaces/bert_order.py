@@ -58,7 +58,7 @@ def taylor_importance(supernet: Bert, losses: Iterable[Callable[[], Tensor]]) ->
     the paper's. As ξ scales columns of the writer, ∂L/∂ξ is the sum over them of weight ∘ gradient.
     """
     found = list(groups(len(supernet.layers), supernet.sizes.head_width))
-    writers = [supernet.get_submodule(group.writer).weight for group in found]
+    writers = [supernet.get_parameter(f"{group.writer}.weight") for group in found]
     totals = {
         group.name: torch.zeros(writer.shape[1] // group.size) for group, writer in zip(found, writers, strict=True)
     }
