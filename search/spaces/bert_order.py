@@ -53,9 +53,9 @@ def norm_importance(weights: Weights, group: Group) -> Tensor:
 def taylor_importance(supernet: Bert, losses: Iterable[Callable[[], Tensor]]) -> dict[str, Tensor]:
     """Return the importance of each unit of the active subnet on data, by the group's name.
 
-    It is E |∂L/∂ξ|, where ξ = 1 scales what the unit writes (Michel et al., NeurIPS 2019): to first order, what the
-    loss changes by when the unit is gone. `losses` compute the loss [] of one batch each; batches of one example are
-    the paper's. As ξ scales columns of the writer, ∂L/∂ξ is the sum over them of weight ∘ gradient.
+    It is |∂L/∂ξ|, summed over the batches, where ξ = 1 scales what the unit writes (Michel et al., NeurIPS 2019): to
+    first order, what the loss changes by when the unit is gone. `losses` compute the loss [] of one batch each; the
+    paper's are of one example. As ξ scales columns of the writer, ∂L/∂ξ is the sum of weight ∘ gradient over them.
     """
     found = list(groups(len(supernet.layers), supernet.sizes.head_width))
     writers = [supernet.get_parameter(f"{group.writer}.weight") for group in found]
