@@ -13,6 +13,10 @@ from hwloop.search.spaces.base import Space
 SPACES = {
     "vit-tiny": "hwloop.search.spaces.vit:VIT_TINY",
     "vit-mini": "hwloop.search.spaces.vit:VIT_MINI",
+    "resnet50": "hwloop.search.spaces.resnet:RESNET50",
+    "resnet-mini": "hwloop.search.spaces.resnet:RESNET_MINI",
+    "mobile-efficientnet": "hwloop.search.spaces.mobile:MOBILE_EFFICIENTNET",
+    "mobile-mini": "hwloop.search.spaces.mobile:MOBILE_MINI",
 }
 
 
