@@ -185,9 +185,10 @@ def _silu(call: Call, x: Tensor, inplace: bool = False) -> str:
     return call.op("Mul", x, call.op("Sigmoid", x))
 
 
-def _clip(call: Call, x: Tensor, low: float | None = None, high: float | None = None, **_: Any) -> str:
-    bounds = ["" if bound is None else call.constant(bound, _dtype(x)) for bound in (low, high)]
-    return call.op("Clip", x, *bounds)
+def _clip(call: Call, x: Tensor, *bounds: float | None, **named: float | None) -> str:
+    low, high = (*bounds, None, None)[:2]
+    limits = (named.get("min", low), named.get("max", high))
+    return call.op("Clip", x, *("" if limit is None else call.constant(limit, _dtype(x)) for limit in limits))
 
 
 def _relu6(call: Call, x: Tensor, inplace: bool = False) -> str:
@@ -232,6 +233,10 @@ def _cast(call: Call, x: Tensor, *_: Any, **__: Any) -> str:
     from onnx import helper
 
     return call.op("Cast", x, to=helper.np_dtype_to_tensor_dtype(_dtype(call.result)))
+
+
+def _filled(value: int) -> Emit:
+    return lambda call, *_, **__: call.constant(np.full(call.result.shape, value), _dtype(call.result))
 
 
 def _same(call: Call, x: Tensor, *_: Any, **__: Any) -> str:
@@ -402,6 +407,10 @@ OPERATORS: dict[Any, Emit] = {
     **dict.fromkeys([torch.neg, Tensor.neg, Tensor.__neg__], _unary("Neg")),
     **dict.fromkeys([torch.reciprocal, Tensor.reciprocal], _unary("Reciprocal")),
     **dict.fromkeys([torch.square, Tensor.square], _square),
+    **dict.fromkeys([torch.logical_and, Tensor.logical_and, Tensor.__and__], _binary("And")),
+    **dict.fromkeys([torch.logical_or, Tensor.logical_or, Tensor.__or__], _binary("Or")),
+    **dict.fromkeys([Tensor.new_ones, torch.ones_like], _filled(1)),
+    **dict.fromkeys([Tensor.new_zeros, torch.zeros_like], _filled(0)),
     **dict.fromkeys([torch.logical_not, Tensor.logical_not, Tensor.__invert__], _unary("Not")),
     F.hardswish: _unary("HardSwish"),
     F.hardsigmoid: _hardsigmoid,

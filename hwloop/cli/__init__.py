@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hwloop.cli import devices, emulator, results
+from hwloop.cli import devices, emulator, results, spaces
 from hwloop.cli.compare import compare
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
@@ -27,6 +27,7 @@ app.command(name="compare")(compare)
 app.add_typer(devices.app, name="devices")
 app.add_typer(emulator.app, name="emulator")
 app.add_typer(results.app, name="results")
+app.add_typer(spaces.app, name="spaces")
 
 
 @app.callback(invoke_without_command=True)

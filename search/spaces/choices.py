@@ -130,7 +130,15 @@ class Choices:
         Raises:
             UsageError: no point that keeps the rules was found.
         """
-        return self._drawn(lambda: lambda choice: random.choice(choice.values))
+        return self.draw(lambda choice: random.choice(choice.values))
+
+    def draw(self, value: Callable[[Choice], Value]) -> Arch:
+        """Return a point whose values a function draws; it is asked anew until the rules are kept.
+
+        Raises:
+            UsageError: no point that keeps the rules was found.
+        """
+        return self._drawn(lambda: value)
 
     def mutate(self, arch: Arch, rate: float, random: Random) -> Arch:
         """Return a point in which each choice was drawn anew with probability `rate`, and at least one was."""
@@ -157,7 +165,7 @@ class Choices:
             known = [arch[choice.name] for arch in (one, other) if choice.name in arch.choices]
             return random.choice(known or choice.values)
 
-        return self._drawn(lambda: value)
+        return self.draw(value)
 
     # ── counting ──
 
