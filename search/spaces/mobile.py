@@ -85,7 +85,7 @@ class _Block(nn.Module):
         self.expansion, self.kernel = expansion, kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else self.expand(x, round_width(x.shape[1] * self.expansion))
+        y: Tensor = x if self.expand is None else self.expand(x, round_width(x.shape[1] * self.expansion))
         y = self.project(self.spatial(y, kernel=self.kernel))
         return x + y if self.residual else y
 
