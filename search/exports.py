@@ -12,7 +12,10 @@ import onnx
 
 from hwloop.exporter.inputs import make_inputs
 from hwloop.exporter.model import load_model
-from hwloop.exporter.quantize import Ranges, calibrate, layers_of, quantize
+from hwloop.exporter.quantize.calibrate import calibrate
+from hwloop.exporter.quantize.layers import layers_of
+from hwloop.exporter.quantize.quantize import quantize
+from hwloop.exporter.quantize.ranges import Ranges
 from hwloop.records import Candidate, QuantPolicy, Scheme
 from hwloop.scratch import scratch_folder
 from hwloop.search.spaces.base import Setting, Space, Supernet

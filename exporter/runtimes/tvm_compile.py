@@ -50,9 +50,10 @@ def compile_job(job: Mapping[str, Any]) -> None:
     """Compile a model as it is; where that fails, once more with its shape arithmetic folded.
 
     Raises:
-        Unbuilt: neither works; it tells of the first attempt.
+        Unbuilt: neither works; it tells of the first attempt. Or TVM cannot run a layer as it is quantized.
     """
     source = Path(job["model"])
+    _require_support(source)
     try:
         _compile(source, job)
     except Unbuilt as problem:
@@ -63,6 +64,18 @@ def compile_job(job: Mapping[str, Any]) -> None:
         except Exception as again:  # noqa: BLE001  onnxruntime's errors have no common base
             print(f"with folded constants: {again}", file=sys.stderr)
             raise problem from None
+
+
+def _require_support(source: Path) -> None:
+    """Stop before folding could turn a quantized layer into a float one unnoticed."""
+    import onnx
+
+    from hwloop.exporter.quantize.support import support_failure
+
+    failure = support_failure("tvm", onnx.load(source, format="protobuf", load_external_data=False))
+    if failure:
+        print(failure.detail, file=sys.stderr)
+        raise Unbuilt(failure.kind, failure.message)
 
 
 def _workspace(job: Mapping[str, Any]) -> Path:

@@ -8,6 +8,7 @@ import typer
 
 from hwloop.cli import devices, emulator, results, spaces
 from hwloop.cli.compare import compare
+from hwloop.cli.export import export
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
 from hwloop.errors import HwloopError
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command(name="measure")(measure)
 app.command(name="compare")(compare)
+app.command(name="export")(export)
 app.add_typer(devices.app, name="devices")
 app.add_typer(emulator.app, name="emulator")
 app.add_typer(results.app, name="results")
