@@ -22,6 +22,7 @@ from hwloop.errors import ModelError
 from hwloop.exporter.tracing.batch_norms import fold_batch_norms
 from hwloop.exporter.tracing.graph import Graph
 from hwloop.exporter.tracing.operators import OPERATORS, Call
+from hwloop.exporter.tracing.pads import fold_pads
 from hwloop.exporter.tracing.shapes import SHAPES
 from hwloop.records import TensorSpec
 
@@ -51,7 +52,9 @@ def trace(
         raise ModelError(f"the module returns {len(results)} values, and {len(outputs)} outputs are named")
     named = [(mode.output(value, name), _spec(name, value)) for name, value in zip(outputs, results, strict=True)]
     graph.nodes[:] = _alive(graph.nodes, {value for value, _ in named})
-    fold_batch_norms(graph, {value for value, _ in named})
+    kept = {value for value, _ in named}
+    fold_batch_norms(graph, kept)
+    fold_pads(graph, kept)
     return graph.model(inputs, named)
 
 

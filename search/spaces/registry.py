@@ -18,6 +18,10 @@ SPACES = {
     "vit-tiny": "hwloop.search.spaces.vit:VIT_TINY",
     "vit-mini": "hwloop.search.spaces.vit:VIT_MINI",
     "bert-minilm": "hwloop.search.spaces.minilm:BERT_MINILM",
+    "resnet50": "hwloop.search.spaces.resnet:RESNET50",
+    "resnet-mini": "hwloop.search.spaces.resnet:RESNET_MINI",
+    "mobile-efficientnet": "hwloop.search.spaces.mobile:MOBILE_EFFICIENTNET",
+    "mobile-mini": "hwloop.search.spaces.mobile:MOBILE_MINI",
 }
 # Kinds of spaces that are made from a file of weights: `KIND:FILE.safetensors`.
 KINDS = {"bert": "hwloop.search.spaces.bert_files:bert_space_from"}
