@@ -17,7 +17,8 @@ from scipy.optimize import minimize
 
 from hwloop.predictor.base import State
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.polynomial import LOWEST_SHARE, Standard
+from hwloop.predictor.polynomial import LOWEST_SHARE
+from hwloop.predictor.standard import Standard
 
 MOST_ROWS_TO_TUNE = 300  # hyperparameters are learned from so many rows, latencies from all
 MOST_STEPS = 60
@@ -82,9 +83,7 @@ class GaussianProcess:
             "rows": self._rows,
             "weights": self._weights,
             "relevance": np.stack([self._covariance.slopes, self._covariance.lengths]),
-            "numbers": np.array(
-                [self._unit_ms, self._lowest, self._centre, self._spread, self._covariance.amplitude]
-            ),
+            "numbers": np.array([self._unit_ms, self._lowest, self._centre, self._spread, self._covariance.amplitude]),
         }
 
     @classmethod
@@ -129,7 +128,5 @@ def _tuned(rows: Floats, target: Floats, scale: Floats) -> tuple[Covariance, flo
         return float(value), slope + (point - centre) / width**2
 
     bounds = list(zip(centre - 6 * width, centre + 6 * width, strict=True))
-    found = minimize(
-        improbability, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MOST_STEPS}
-    )
+    found = minimize(improbability, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MOST_STEPS})
     return unpacked(found.x)
