@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
+from hwloop.predictor.base import State
 from hwloop.predictor.features import Floats
 
 NOISES = np.geomspace(0.005, 0.3, 9)  # deviations of logarithms
@@ -51,6 +52,10 @@ class Standing:
         mean: Floats = means @ self.weights
         own = np.stack([((features @ each) * features).sum(axis=1) for each in self.covariances], axis=1) + self.noises
         return mean, np.sqrt((own + (means - mean[:, None]) ** 2) @ self.weights)
+
+    def state(self) -> State:
+        """Return what is known as arrays."""
+        return vars(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from hwloop.predictor.base import Estimator, Prediction, State
 from hwloop.predictor.checks import check_columns, check_fit
 from hwloop.predictor.estimators import ESTIMATORS, suitable
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.novelty import Range
+from hwloop.predictor.novelty import WIDER_OUTSIDE, Range
 from hwloop.predictor.saving import part_of, read, write
 from hwloop.predictor.stacking import folds_of, stacked_weights
 from hwloop.predictor.trimming import trimmed, within
@@ -34,7 +34,6 @@ FOLDS = 5
 FOLDS_WHEN_SCARCE = 10  # below SCARCE rows
 SCARCE = 60
 DEVIATIONS = 3.5  # rows with larger held-out residuals are left out in the end
-WIDER_OUTSIDE = 4.0  # times wider, for each range outside
 
 
 class Ensemble:

@@ -17,7 +17,8 @@ from scipy.optimize import minimize
 
 from hwloop.predictor.base import State
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.polynomial import LOWEST_SHARE, Standard
+from hwloop.predictor.polynomial import LOWEST_SHARE
+from hwloop.predictor.standard import Standard
 
 MOST_ROWS_TO_TUNE = 300  # hyperparameters are learned from so many rows, latencies from all
 MOST_STEPS = 60

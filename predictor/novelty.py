@@ -9,6 +9,7 @@ import numpy as np
 from hwloop.predictor.features import Features, Floats
 
 MARGIN = 0.1  # of a column's range, still held to be inside it
+WIDER_OUTSIDE = 4.0  # times wider is an interval, for each range outside
 NAMED = 5  # so many columns or kinds are named in a warning
 
 

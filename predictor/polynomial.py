@@ -14,27 +14,11 @@ import numpy as np
 from hwloop.predictor.base import State
 from hwloop.predictor.features import Features, Floats
 from hwloop.predictor.ridge import fit_ridge
+from hwloop.predictor.standard import Standard
 
 Scale = Literal["relative", "log"]
 MOST_SQUARED_COLUMNS = 20  # products of more are too many to learn; the best correlated are taken
 LOWEST_SHARE = 0.1  # of the smallest latency seen: a sum of terms must not fall to zero or below
-
-
-class Standard:
-    """Shifts and scales columns to mean 0 and deviation 1; constant columns become 0."""
-
-    def __init__(self, mean: Floats, factor: Floats) -> None:
-        self.mean, self.factor = mean, factor
-
-    @classmethod
-    def of(cls, values: Floats) -> Standard:
-        """Return the standard of columns (rows, columns)."""
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
-        constant = deviation <= 1e-9 * (np.abs(mean) + np.abs(values).max(axis=0, initial=0.0))
-        return cls(mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, deviation)))
-
-    def __call__(self, values: Floats) -> Floats:
-        return (values - self.mean) * self.factor
 
 
 class _Polynomial:

@@ -8,11 +8,13 @@ same. What the components leave out of the networks' own encoding follows them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from hwloop.predictor.base import State
 from hwloop.predictor.features import Floats
-from hwloop.predictor.polynomial import Standard
+from hwloop.predictor.standard import Standard
 from hwloop.predictor.trimming import robust_deviation
 
 MOST_COMPONENTS = 10
@@ -98,3 +100,22 @@ class SourceBasis:
         basis = np.column_stack([np.ones(len(logs)), mean, (logs - mean[:, None]) @ self.components])
         left = self.encoding(encoding) - basis @ self.explained
         return np.column_stack([basis, left / np.sqrt(max(1, left.shape[1]))])
+
+    def state(self) -> State:
+        """Return what was learned as arrays."""
+        return {
+            "plausible": np.vstack([self.plausible.centre, self.plausible.lines]),
+            "centre": self.centre,
+            "components": self.components,
+            "encoding": np.stack([self.encoding.mean, self.encoding.factor]),
+            "explained": self.explained,
+            "groups": self.groups,
+            "scores": self.scores,
+        }
+
+    @classmethod
+    def restore(cls, state: State) -> Self:
+        """Return the basis whose `state` that was."""
+        arrays = {name: value.astype(float) for name, value in state.items()}
+        plausible = arrays.pop("plausible")
+        return cls(Plausible(plausible[0], plausible[1:]), encoding=Standard(*arrays.pop("encoding")), **arrays)

@@ -9,6 +9,8 @@ learn from the same data by gradient descent.)
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from hwloop.predictor.checks import check_columns, check_fit
 from hwloop.predictor.choosing import most_informative
 from hwloop.predictor.device_prior import OFFSET_VARIANCE, Deviations, DevicePrior, Standing
 from hwloop.predictor.features import Features, Floats
+from hwloop.predictor.novelty import WIDER_OUTSIDE, Range
+from hwloop.predictor.saving import part_of, read, write
 from hwloop.predictor.source_basis import SourceBasis
 
 KIND = "transfer"
@@ -54,7 +58,7 @@ class Transfer:
         logs, encoding = self._split(candidates.take(rows))
         if len(rows) < 2 * ROWS_OF_A_TRIAL:
             raise UsageError(f"{len(rows)} candidates are too few to learn devices from", remedy="Give more.")
-        self._basis = SourceBasis.of(logs, encoding)
+        self._basis, self._range = SourceBasis.of(logs, encoding), Range.of(candidates)
         deviations, self._reach = _learned(logs, encoding, self._confidence, chance)
         self._prior = DevicePrior(self._basis.scores, deviations.variances(self._basis.groups))
 
@@ -83,9 +87,37 @@ class Transfer:
             raise UsageError("no measurement of the new device yet", remedy="Fit the model to some first.")
         rows = self._learned_basis()(*self._split(features))
         mean, deviation = self._standing.predict(rows)
-        half = self._reach * deviation
-        novel = np.zeros(len(rows), bool)
-        return Prediction(np.exp(mean), np.exp(mean - half), np.exp(mean + half), novel)
+        excess, warnings = self._range.excess(features)
+        half = self._reach * deviation * (1 + WIDER_OUTSIDE * excess)
+        return Prediction(np.exp(mean), np.exp(mean - half), np.exp(mean + half), excess > 0, warnings)
+
+    def save(self, path: Path) -> None:
+        """Write the model, fitted or only learned; see `LatencyModel`."""
+        state: dict[str, NDArray[np.generic]] = {
+            "columns": np.array(self._columns, str),
+            "interval": np.array([self._confidence, self._reach]),
+            "range": np.stack([self._range.low, self._range.high]),
+            "variances": self._prior.variances,
+        }
+        parts = {"basis": self._learned_basis().state()}
+        if self._standing is not None:
+            parts["standing"] = self._standing.state()
+        write(path, KIND, state | {f"{part}/{name}": value for part in parts for name, value in parts[part].items()})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return a saved model; raises UsageError where the file is none, or of an unknown schema."""
+        state = read(path, KIND)
+        confidence, reach = (float(number) for number in state["interval"].astype(float))
+        new = cls(confidence=confidence)
+        new._columns, new._reach = tuple(str(name) for name in state["columns"]), reach
+        low, high = state["range"].astype(float)
+        new._range = Range(low, high, ())
+        new._basis = SourceBasis.restore(part_of(state, "basis"))
+        new._prior = DevicePrior(new._basis.scores, state["variances"].astype(float))
+        if standing := part_of(state, "standing"):
+            new._standing = Standing(**{name: value.astype(float) for name, value in standing.items()})
+        return new
 
     def _learned_basis(self) -> SourceBasis:
         if self._basis is None:
