@@ -2,9 +2,9 @@
 
     python benchmarks/kernel_speed.py [--repeats 20]
 
-Writes networks of several families, reads each once, and cuts it into kernels again and again on one core. `first_ms` is
-the first time, with nothing remembered of such nodes; `median_ms` the median of the others; `load_ms` what reading the
-file takes, for comparison.
+Writes networks of several families, reads each once, and cuts it into kernels again and again on one core. `first_ms`
+is the first time, with nothing remembered of such nodes; `median_ms` the median of the others; `load_ms` what reading
+the file takes, for comparison.
 """
 
 from __future__ import annotations
