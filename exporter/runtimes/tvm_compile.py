@@ -71,7 +71,7 @@ def compile_job(job: Mapping[str, Any]) -> list[str]:
     """Compile a model as it is; where that fails, once more with its shape arithmetic folded. Return its kernels.
 
     Raises:
-        Unbuilt: neither works; it tells of the first attempt.
+        Unbuilt: neither works; it tells of the first attempt. Or TVM cannot run a layer as it is quantized.
     """
     return _with_folding(lambda source: _compile(source, job), job)
 
@@ -79,6 +79,7 @@ def compile_job(job: Mapping[str, Any]) -> list[str]:
 def _with_folding(attempt: Callable[[Path], Result], job: Mapping[str, Any]) -> Result:
     """Return what an attempt on the model gives; where it fails, on the model with its shape arithmetic folded."""
     source = Path(job["model"])
+    _require_support(source)
     try:
         return attempt(source)
     except Unbuilt as problem:
@@ -89,6 +90,18 @@ def _with_folding(attempt: Callable[[Path], Result], job: Mapping[str, Any]) -> 
         except Exception as again:  # noqa: BLE001  onnxruntime's errors have no common base
             print(f"with folded constants: {again}", file=sys.stderr)
             raise problem from None
+
+
+def _require_support(source: Path) -> None:
+    """Stop before folding could turn a quantized layer into a float one unnoticed."""
+    import onnx
+
+    from hwloop.exporter.quantize.support import support_failure
+
+    failure = support_failure("tvm", onnx.load(source, format="protobuf", load_external_data=False))
+    if failure:
+        print(failure.detail, file=sys.stderr)
+        raise Unbuilt(failure.kind, failure.message)
 
 
 def _workspace(job: Mapping[str, Any]) -> Path:

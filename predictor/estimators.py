@@ -1,0 +1,22 @@
+"""The estimators there are, by name, and those that suit given features."""
+
+from __future__ import annotations
+
+from hwloop.predictor.base import Estimator
+from hwloop.predictor.boosting import Boosting
+from hwloop.predictor.features import Features
+from hwloop.predictor.gaussian_process import GaussianProcess
+from hwloop.predictor.kernel_sum import KernelSum
+from hwloop.predictor.polynomial import Linear, LogQuadratic, Quadratic
+
+ESTIMATORS: dict[str, type[Estimator]] = {
+    kind.name: kind for kind in (Linear, Quadratic, LogQuadratic, GaussianProcess, Boosting, KernelSum)
+}
+
+
+def suitable(features: Features) -> tuple[str, ...]:
+    """Return the names of the estimators that can learn from these features."""
+    names = [name for name in ESTIMATORS if name != KernelSum.name and features.columns]
+    if features.kernels is not None and {"operations", "bytes"} <= set(features.kernels.columns):
+        names.append(KernelSum.name)
+    return tuple(names)

@@ -1,0 +1,60 @@
+"""Which measured rows not to learn from: those taken while the device ran slow, or fast.
+
+Such rows come in runs, are often a fifth of all, and nothing in them says so. A plain model is fitted, rows whose
+leave-one-out residual lies beyond three robust deviations are left out, and that is repeated until nothing changes
+(P. Rousseeuw and K. Van Driessen, Computing LTS regression for large data sets, 2006, calls it concentration).
+The plain models are a linear and a quadratic one; the one with the smaller residuals decides. The limits are wide
+for clean data: 0.3 % of normal residuals lie beyond them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwloop.predictor.features import Features, Floats
+from hwloop.predictor.polynomial import Linear, Quadratic
+
+DEVIATIONS = 3.0
+MOST_ROUNDS = 30
+LEAST_ROWS_TO_TRIM = 20
+LEAST_SHARE_KEPT = 0.5  # a majority is what the rows are held to belong to
+NORMAL_DEVIATION = 1.4826  # of one median absolute deviation
+
+
+def robust_deviation(residuals: Floats) -> float:
+    """Return the deviation of normal residuals that have this median absolute deviation."""
+    return NORMAL_DEVIATION * float(np.median(np.abs(residuals - np.median(residuals))))
+
+
+def within(residuals: Floats, among: NDArray[np.bool_], deviations: float = DEVIATIONS) -> NDArray[np.bool_]:
+    """Return which residuals lie within so many robust deviations of those `among`; at least the nearest half."""
+    centre = float(np.median(residuals[among]))
+    distance = np.abs(residuals - centre)
+    reach = max(deviations * robust_deviation(residuals[among]), float(np.quantile(distance, LEAST_SHARE_KEPT)))
+    return distance <= reach * (1 + 1e-9)
+
+
+def trimmed(features: Features, latencies_ms: Floats) -> NDArray[np.bool_]:
+    """Return which rows to learn from."""
+    everything = np.ones(len(features), bool)
+    if len(features) < LEAST_ROWS_TO_TRIM or not features.columns:
+        return everything
+    tried = [_concentrated(plain(), features, latencies_ms) for plain in (Linear, Quadratic)]
+    return min(tried, key=lambda each: each[0])[1]
+
+
+def _concentrated(
+    plain: Linear | Quadratic, features: Features, latencies_ms: Floats
+) -> tuple[float, NDArray[np.bool_]]:
+    """Return the robust deviation of the residuals that are left in the end, and which rows these are of."""
+    kept = np.ones(len(features), bool)
+    for _ in range(MOST_ROUNDS):
+        plain.fit(features.take(kept), latencies_ms[kept])
+        residuals = np.log(latencies_ms / plain.predict_ms(features))
+        residuals[kept] = -np.log(np.maximum(1 - plain.left_out, 1e-3))
+        now = within(residuals, kept)
+        if (now == kept).all():
+            break
+        kept = now
+    return robust_deviation(residuals[kept]), kept
