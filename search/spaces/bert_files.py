@@ -44,14 +44,14 @@ OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm
 
 
 def bert_space_from(path: Path) -> Space:
-    """Return the space of a checkpoint's subnets, named `bert:PATH`; its weights are those of the checkpoint.
+    """Return the space of a checkpoint's subnets, which starts from its weights; `bert:PATH` in the registry.
 
     Raises:
         UsageError: the file is no BERT-like checkpoint, or its config.json is missing or tells of another network.
     """
     sizes = bert_sizes(path)
     summary = f"subnets of the encoder in {path.name}"
-    return bert_space(f"bert:{path}", summary, sizes, partial(bert_weights, path, sizes))
+    return bert_space(f"bert-{path.stem}", summary, sizes, partial(bert_weights, path, sizes))
 
 
 def bert_sizes(path: Path) -> BertSizes:
