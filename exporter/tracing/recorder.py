@@ -88,7 +88,7 @@ class _Recorder(TorchFunctionMode):
             if value.device.type == "meta":
                 array = np.zeros(tuple(value.shape), _numpy(value.dtype))
             else:
-                array = np.ascontiguousarray(value.detach().numpy())
+                array = value.detach().numpy()  # a view of shared weights, copied when the model is written
         else:
             array = np.asarray(value)
         scope = self.scope[-1]
