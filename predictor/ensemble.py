@@ -3,10 +3,11 @@
 1. Rows from slow stretches are left out (trimming.py).
 2. Every estimator predicts each row from folds without it; weights that minimise the held-out error are found
    (stacking.py). Then the better residuals decide anew which rows to leave out, and all learn from the rest.
-3. The interval is conformal (V. Vovk, Cross-conformal predictors, 2015; J. Lei et al., Distribution-free predictive
+3. Predictions are shifted by the factor that makes the held-out relative error least.
+4. The interval is conformal (V. Vovk, Cross-conformal predictors, 2015; J. Lei et al., Distribution-free predictive
    inference for regression, 2018): a quantile of the held-out residuals of the logarithm, each divided by how
    much the estimators disagree on its row, plus the usual residual.
-4. Where a row lies outside what was measured, the interval is wider in proportion, and the prediction says so.
+5. Where a row lies outside what was measured, the interval is wider in proportion, and the prediction says so.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from hwloop.predictor.base import Estimator, Prediction, State
 from hwloop.predictor.checks import check_columns, check_fit
 from hwloop.predictor.estimators import ESTIMATORS, suitable
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.novelty import Range
+from hwloop.predictor.novelty import WIDER_OUTSIDE, Range
 from hwloop.predictor.saving import part_of, read, write
 from hwloop.predictor.stacking import folds_of, stacked_weights
 from hwloop.predictor.trimming import trimmed, within
@@ -33,7 +34,6 @@ FOLDS = 5
 FOLDS_WHEN_SCARCE = 10  # below SCARCE rows
 SCARCE = 60
 DEVIATIONS = 3.5  # rows with larger held-out residuals are left out in the end
-WIDER_OUTSIDE = 4.0  # times wider, for each range outside
 
 
 class Ensemble:
@@ -68,6 +68,8 @@ class Ensemble:
         weights = stacked_weights(held_out[self.kept], log_ms[self.kept])
         self.kept = within(log_ms - held_out @ weights, self.kept, DEVIATIONS)
         residuals = (log_ms - held_out @ weights)[self.kept]
+        self._centre = _least_relative_error(residuals)
+        residuals -= self._centre
         self._usual = max(float(np.median(np.abs(residuals))), 1e-6)
         spread = _disagreement(held_out[self.kept], weights) + self._usual
         self._reach = _conformal_quantile(np.abs(residuals) / spread, self._confidence)
@@ -103,8 +105,8 @@ class Ensemble:
             raise UsageError("the model learned with kernels and is asked without, or the reverse")
         rows = features.with_totals(self._kinds)
         logs = np.column_stack([np.log(member.predict_ms(rows)) for member in self._members])
-        mean = logs @ self._weights
-        excess, warnings = self._range.excess(rows)
+        mean = logs @ self._weights + self._centre
+        excess, warnings = self._range.excess(rows, features.kernels)
         half = self._reach * (_disagreement(logs, self._weights) + self._usual) * (1 + WIDER_OUTSIDE * excess)
         return Prediction(np.exp(mean), np.exp(mean - half), np.exp(mean + half), excess > 0, warnings)
 
@@ -116,7 +118,7 @@ class Ensemble:
             "members": np.array([member.name for member in self._members], str),
             "weights": self._weights,
             "range": np.stack([self._range.low, self._range.high]),
-            "interval": np.array([self._confidence, self._usual, self._reach]),
+            "interval": np.array([self._confidence, self._centre, self._usual, self._reach]),
         }
         for index, member in enumerate(self._members):
             state |= {f"{index}/{name}": value for name, value in member.state().items()}
@@ -126,11 +128,11 @@ class Ensemble:
     def load(cls, path: Path) -> Self:
         """Return a saved model; raises UsageError where the file is none, or of an unknown schema."""
         state: State = read(path, KIND)
-        confidence, usual, reach = (float(number) for number in state["interval"].astype(float))
+        confidence, centre, usual, reach = (float(number) for number in state["interval"].astype(float))
         new = cls(confidence=confidence)
         new._columns = tuple(str(name) for name in state["columns"])
         new._kinds = tuple(str(name) for name in state["kinds"])
-        new._usual, new._reach = usual, reach
+        new._centre, new._usual, new._reach = centre, usual, reach
         low, high = state["range"].astype(float)
         new._range = Range(low, high, new._kinds)
         new._weights = state["weights"].astype(float)
@@ -150,6 +152,17 @@ def _disagreement(logs: Floats, weights: Floats) -> Floats:
     """Return the weighted deviation of estimators' logarithms (rows, estimators) around their mean (rows,)."""
     spread: Floats = np.sqrt(np.maximum((logs - (logs @ weights)[:, None]) ** 2 @ weights, 0))
     return spread
+
+
+def _least_relative_error(residuals: Floats) -> float:
+    """Return the shift of logarithms for which the mean of |predicted / measured - 1| is least.
+
+    Latencies have long tails upward. A prediction c times too high errs by c / measured a row, so the best one is the
+    median of the rows, each weighted by one over its measured latency.
+    """
+    order = np.argsort(residuals)
+    weight = np.cumsum(np.exp(-residuals[order]))
+    return float(residuals[order][np.searchsorted(weight, weight[-1] / 2)])
 
 
 def _conformal_quantile(scores: Floats, confidence: float) -> float:

@@ -70,7 +70,7 @@ class KernelTable:
         return KernelTable(self.rows, kinds, self.columns, self.row, translation[self.kind], self.values)
 
     def sums(self, amounts: Floats) -> Floats:
-        """Return the sums of `amounts` (kernels, m) over each row and kind: (rows, kinds + 1, m), unknown kinds last."""
+        """Return `amounts` (kernels, m) summed by row and kind: (rows, kinds + 1, m), unknown kinds last."""
         slots = len(self.kinds) + 1
         flat = np.zeros((self.rows * slots, amounts.shape[1]))
         np.add.at(flat, self.row * slots + self.kind % slots, amounts)

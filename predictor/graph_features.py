@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 def graph_features(models: Sequence[Sequence[Kernel]]) -> Features:
-    """Return a row for each model, which is given by its kernels: sums as columns (logarithms are of 1 + x), and a table.
+    """Return a row for each model, given by its kernels: sums as columns (logarithms are of 1 + x), and a table.
 
     Kinds in the table are a kernel's kind and scheme, such as `matmul/fp32`; `Features.with_totals` makes columns of
     them, a count and the sums of the amounts for each.

@@ -10,41 +10,28 @@ from __future__ import annotations
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.predictor.base import State
 from hwloop.predictor.features import Features, Floats
 from hwloop.predictor.ridge import fit_ridge
+from hwloop.predictor.standard import Standard
 
 Scale = Literal["relative", "log"]
 MOST_SQUARED_COLUMNS = 20  # products of more are too many to learn; the best correlated are taken
 LOWEST_SHARE = 0.1  # of the smallest latency seen: a sum of terms must not fall to zero or below
 
 
-class Standard:
-    """Shifts and scales columns to mean 0 and deviation 1; constant columns become 0."""
-
-    def __init__(self, mean: Floats, factor: Floats) -> None:
-        self.mean, self.factor = mean, factor
-
-    @classmethod
-    def of(cls, values: Floats) -> Standard:
-        """Return the standard of columns (rows, columns)."""
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
-        constant = deviation <= 1e-9 * (np.abs(mean) + np.abs(values).max(axis=0, initial=0.0))
-        return cls(mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, deviation)))
-
-    def __call__(self, values: Floats) -> Floats:
-        return (values - self.mean) * self.factor
-
-
 class _Polynomial:
+    name: ClassVar[str]
     degree: ClassVar[int]
     scale: ClassVar[Scale]
 
     def fit(self, features: Features, latencies_ms: Floats) -> None:
         """Learn; see `Estimator`."""
         values = features.values
-        self._logged = (values > 0).all(axis=0) & (self.scale == "log")
+        positive: NDArray[np.bool_] = np.all(values > 0, axis=0)
+        self._logged = positive if self.scale == "log" else np.zeros_like(positive)
         self._first = Standard.of(self._transformed(values))
         standard = self._first(self._transformed(values))
         log_ms = np.log(latencies_ms)
@@ -62,6 +49,7 @@ class _Polynomial:
         fitted = fit_ridge(self._second(terms), target, weights)
         self._intercept, self._coefficients = fitted.intercept, fitted.coefficients
         self.left_out: Floats = fitted.left_out
+        self.terms = int((self._second.factor > 0).sum())
 
     def predict_ms(self, features: Features) -> Floats:
         """Return latencies; see `Estimator`."""

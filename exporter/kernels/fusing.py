@@ -33,13 +33,14 @@ def fuse(uses: Uses) -> list[Group]:
     """Cut a graph into kernels, in an order in which they can run."""
     groups: list[Group] = []
     owner: dict[str, Group] = {}
-    waiting: dict[str, list[Op]] = {}  # arithmetic with single numbers goes with whoever reads it
+    waiting: dict[str, list[Op]] = {}  # what goes with whoever reads it
     for op in uses.ops:
         read = [(name, owner[name]) for name in uses.reads(op) if name in owner]
         brought = [one for name in uses.reads(op) for one in waiting.pop(name, [])]
-        if _is_scalar(uses, op) and read:
+        if (_is_scalar(uses, op) and read) or _scales_an_operand(uses, op):
             waiting[op.outputs[0]] = [*brought, op]
-            owner[op.outputs[0]] = max((group for _, group in read), key=lambda group: group.place)
+            if read:
+                owner[op.outputs[0]] = max((group for _, group in read), key=lambda group: group.place)
             continue
         group = _host(uses, op, read)
         if group is None:
@@ -49,8 +50,6 @@ def fuse(uses: Uses) -> list[Group]:
             group.ops.append(op)
         group.ops.extend(brought)
         owner.update(dict.fromkeys(op.outputs, group))
-    for left in waiting.values():
-        groups.append(Group(len(groups), left))
     return groups
 
 
@@ -75,7 +74,7 @@ def _carries(uses: Uses, group: Group, op: Op, *, alone: bool) -> bool:
         return True
     if role is Role.NORM:  # its scale and its shift
         return alone and op.kind in ("Mul", "Add") and len(op.inputs) == 2
-    return op.kind == "QuantizeLinear" and role in (Role.POOL, Role.COPY)
+    return op.kind == "QuantizeLinear" and role in (Role.POOL, Role.SOFTMAX, Role.COPY)
 
 
 def _is_scalar(uses: Uses, op: Op) -> bool:
@@ -83,3 +82,12 @@ def _is_scalar(uses: Uses, op: Op) -> bool:
     reads = uses.reads(op)
     single = all(uses.graph.tensor(name).shape is not None and uses.graph.tensor(name).numel == 1 for name in reads)
     return op.role is Role.ELEMENTWISE and bool(reads) and single and len(uses.readers.get(op.outputs[0], ())) == 1
+
+
+def _scales_an_operand(uses: Uses, op: Op) -> bool:
+    """Whether an operator multiplies all of what a product alone reads by one number, as attention does."""
+    readers = uses.readers.get(op.outputs[0], ())
+    constants = [name for name in op.inputs if name in uses.graph.constants]
+    single = len(constants) == 1 and uses.graph.tensor(constants[0]).numel == 1
+    product = len(readers) == 1 and readers[0].role is Role.MATMUL and op.outputs[0] not in uses.results
+    return op.kind in ("Mul", "Div") and single and product

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hwloop.exporter.graph import nodes_of, tensors_of
 from hwloop.exporter.kernels.contrib import contrib_output
-from hwloop.exporter.kernels.inference import inferred_outputs
+from hwloop.exporter.kernels.inference import Numbers, inferred_outputs
 from hwloop.exporter.kernels.roles import CONTROL_FLOW, RANDOM, Role, role_of
-from hwloop.exporter.kernels.tensors import UNKNOWN, Constant, Tensor, tensor_of, type_name
-from hwloop.exporter.kernels.values import MOST_NUMBERS, compute
+from hwloop.exporter.kernels.tensors import MOST_NUMBERS, UNKNOWN, Constant, Tensor, tensor_of, type_name
+from hwloop.exporter.kernels.values import compute
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STANDARD = "ai.onnx"
 # Operators whose outputs' sizes depend on the numbers of a floating-point input.
 SIZED_BY_FLOATS = frozenset(["Range", "Resize", "Upsample"])
+SIZES = frozenset(["int64", "int32"])
 # What moves a quantized weight without changing its numbers.
 MOVES = frozenset(["Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze"])
 
@@ -69,6 +70,8 @@ class Graph:
 
 def read_graph(model: onnx.ModelProto, sizes: Mapping[str, int]) -> Graph:
     """Read a model; `sizes` bind symbolic dimensions by name, or `INPUT:AXIS` where they have none."""
+    if model.functions:
+        model = _inlined(model)
     reader = _Reader(model, sizes)
     reader.read(model.graph)
     return reader.graph
@@ -80,20 +83,27 @@ class _Reader:
         self._sizes = sizes
         self._opsets = {entry.domain: entry.version for entry in model.opset_import}
         self._stated: dict[str, onnx.TypeProto] = {}
+        self._dequantizers: dict[str, Op] = {}
 
     def read(self, graph: onnx.GraphProto) -> None:
-        for tensor in graph.initializer:
-            self._constant(tensor.name, tensor)
-        for sparse in graph.sparse_initializer:
-            self._constant(sparse.values.name, sparse.values)
+        self._constants(graph)
         for value in graph.input:
             if value.name not in self.graph.constants:
                 self.graph.inputs.append(value.name)
                 self.graph.tensors[value.name] = self._input(value)
-        self._stated = {value.name: value.type for value in (*graph.value_info, *graph.output)}
+        self._nodes(graph)
+        self.graph.outputs = [value.name for value in graph.output]
+
+    def _constants(self, graph: onnx.GraphProto) -> None:
+        for tensor in graph.initializer:
+            self._constant(tensor.name, tensor)
+        for sparse in graph.sparse_initializer:
+            self._constant(sparse.values.name, sparse.values)
+
+    def _nodes(self, graph: onnx.GraphProto) -> None:
+        self._stated.update((value.name, value.type) for value in (*graph.value_info, *graph.output))
         for node in graph.node:
             self._node(node)
-        self.graph.outputs = [value.name for value in graph.output]
 
     def _input(self, value: onnx.ValueInfoProto) -> Tensor:
         found = tensor_of(value.type, tuple(self._sizes.items()))
@@ -105,12 +115,15 @@ class _Reader:
     def _constant(self, name: str, proto: onnx.TensorProto) -> None:
         tensor = Tensor(type_name(proto.data_type), tuple(proto.dims))
         self.graph.tensors[name] = tensor
-        self.graph.constants[name] = Constant(tensor.dtype, tensor.bytes, value=_small(proto, tensor))
+        self.graph.constants[name] = Constant(tensor.dtype, tensor.bytes, source=proto)
 
     def _node(self, node: onnx.NodeProto) -> None:
         attributes = dict(_attributes(node))
         if node.op_type == "Constant" and node.domain in ("", STANDARD):
             self._constant_node(node, attributes)
+            return
+        if node.op_type == "If":
+            self._branch(node, attributes)
             return
         op = Op(node.domain, node.op_type, tuple(node.input), tuple(node.output), attributes)
         if op.kind in CONTROL_FLOW:
@@ -120,8 +133,12 @@ class _Reader:
             self._fold(op)
         elif op.role is Role.VIEW or self._keeps_the_type(op):
             self.graph.views[op.outputs[0]] = self.graph.root(op.inputs[0])
+        elif (quantized := self._quantized_again(op)) is not None:
+            self.graph.views[op.outputs[0]] = self.graph.root(quantized)
         else:
             self.graph.ops.append(op)
+            if op.kind == "DequantizeLinear":
+                self._dequantizers[op.outputs[0]] = op
 
     def _constant_node(self, node: onnx.NodeProto, attributes: Mapping[str, Any]) -> None:
         import numpy as np
@@ -137,6 +154,23 @@ class _Reader:
             array = np.asarray(value if isinstance(value, int | float | list) else 0, kind)
             self._constant(node.output[0], onnx.numpy_helper.from_array(array))
 
+    def _branch(self, node: onnx.NodeProto, attributes: Mapping[str, Any]) -> None:
+        """Read the branch that is taken, as if it stood here; the longer one where that depends on data."""
+        branches = (attributes["else_branch"], attributes["then_branch"])
+        condition = self.graph.constants.get(node.input[0])
+        if condition and condition.value is not None and condition.value.size == 1:
+            taken = branches[bool(condition.value.item())]
+        else:
+            taken = max(branches, key=lambda branch: sum(1 for _ in nodes_of(branch)))
+        self._constants(taken)
+        self._nodes(taken)
+        for name, value in zip(node.output, taken.output, strict=True):
+            self.graph.tensors[name] = self.graph.tensor(value.name)
+            if value.name in self.graph.constants:
+                self.graph.constants[name] = self.graph.constants[value.name]
+            else:
+                self.graph.views[name] = self.graph.root(value.name)
+
     def _infer(self, op: Op, node: onnx.NodeProto) -> None:
         """Find what the outputs are: by onnx's rules, by ours for ONNX Runtime's operators, or as the model says."""
         graph = self.graph
@@ -144,7 +178,7 @@ class _Reader:
         found: tuple[Tensor | None, ...] = (None,) * len(op.outputs)
         opset = self._opsets.get(op.domain) or self._opsets.get(STANDARD if not op.domain else "")
         if op.kind not in CONTROL_FLOW and op.domain in ("", STANDARD) and opset:
-            serialized = tuple(attribute.SerializeToString(deterministic=True) for attribute in node.attribute)
+            serialized = tuple(attribute.SerializeToString() for attribute in node.attribute)
             found = inferred_outputs("", op.kind, opset, serialized, inputs, self._values(op), len(op.outputs))
         elif known := contrib_output(op.kind, [one or UNKNOWN for one in inputs], op.attributes):
             found = (known, *found[1:])
@@ -153,15 +187,14 @@ class _Reader:
                 tensor = tensor_of(self._stated[name], tuple(self._sizes.items()))
             graph.tensors[name] = tensor or UNKNOWN
 
-    def _values(self, op: Op) -> tuple[tuple[int, bytes], ...]:
+    def _values(self, op: Op) -> tuple[Numbers, ...]:
         """Return the inputs whose numbers decide about sizes."""
         found = []
         for place, name in enumerate(op.inputs):
             constant = self.graph.constants.get(name)
-            if constant and constant.value is not None:
+            if constant and (constant.dtype in SIZES or op.kind in SIZED_BY_FLOATS) and constant.value is not None:
                 value = constant.value
-                if value.dtype.kind == "i" or op.kind in SIZED_BY_FLOATS:
-                    found.append((place, _serialized(value)))
+                found.append((place, constant.dtype, value.shape, value.tobytes()))
         return tuple(found)
 
     def _folds(self, op: Op) -> bool:
@@ -194,11 +227,40 @@ class _Reader:
             elif op.kind in MOVES and inputs and inputs[0].quantized:
                 stored = inputs[0]
             else:
-                stored = Constant(tensor.dtype, tensor.bytes, value=value)
+                stored = Constant(tensor.dtype, tensor.bytes, source=value)
             graph.constants[name] = stored
+
+    def _quantized_again(self, op: Op) -> str | None:
+        """Return the quantized value whose dequantized form, perhaps viewed otherwise, is quantized back."""
+        before = self._dequantizers.get(self.graph.root(op.inputs[0])) if op.kind == "QuantizeLinear" else None
+        if before is None:
+            return None
+        constants = self.graph.constants
+        for one, other in zip(before.inputs[1:], op.inputs[1:], strict=False):
+            first, second = constants.get(one), constants.get(other)
+            if one != other and (first is None or second is None or not first.equals(second)):
+                return None
+        return before.inputs[0]
 
     def _keeps_the_type(self, op: Op) -> bool:
         return op.kind == "Cast" and self.graph.tensor(op.inputs[0]).dtype == type_name(op.attributes.get("to", 0))
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with its functions in the places where they are called, without its weights."""
+    import onnx
+    from onnx.inliner import inline_local_functions
+
+    graph = onnx.GraphProto(node=model.graph.node, input=model.graph.input, output=model.graph.output)
+    graph.value_info.extend(model.graph.value_info)
+    for tensor in model.graph.initializer:
+        if Tensor("", tuple(tensor.dims)).numel <= MOST_NUMBERS:
+            graph.initializer.append(tensor)
+        else:
+            graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    functions, opsets = model.functions, model.opset_import
+    light = onnx.ModelProto(ir_version=model.ir_version, graph=graph, functions=functions, opset_import=opsets)
+    return inline_local_functions(light)
 
 
 def _with_bodies(op: Op, node: onnx.NodeProto) -> Op:
@@ -222,24 +284,3 @@ def _attributes(node: onnx.NodeProto) -> Iterator[tuple[str, Any]]:
     for attribute in node.attribute:
         value = onnx.helper.get_attribute_value(attribute)
         yield attribute.name, value.decode(errors="replace") if attribute.type == text else value
-
-
-def _small(proto: onnx.TensorProto, tensor: Tensor) -> np.ndarray | None:
-    """Return the numbers of a small tensor that stands in the file itself."""
-    import onnx
-    from onnx import numpy_helper
-
-    if tensor.numel > MOST_NUMBERS or tensor.dtype in ("string", "undefined"):
-        return None
-    if proto.data_location == onnx.TensorProto.EXTERNAL:
-        return None
-    try:
-        return numpy_helper.to_array(proto)
-    except (ValueError, TypeError):
-        return None  # its numbers do not fill its shape
-
-
-def _serialized(value: np.ndarray) -> bytes:
-    from onnx import numpy_helper
-
-    return bytes(numpy_helper.from_array(value).SerializeToString())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import onnx
 
 Shape = tuple[int | None, ...]
+
+MOST_NUMBERS = 64  # no shape is longer
 
 BITS = {
     "float": 32,
@@ -32,20 +34,21 @@ SHORT = {"float": "fp32", "double": "fp64", "float16": "fp16", "bfloat16": "bf16
 
 @dataclass(frozen=True)
 class Tensor:
-    """The type of a value (ONNX's name, in small letters) and its shape; None where a size depends on data."""
+    """The type of a value (ONNX's name, in small letters) and its shape; None where a size depends on data.
+
+    `numel` is how many numbers it has, where a size that is not known counts as one, and `bytes` what they fill, packed
+    where a number has less than eight bits.
+    """
 
     dtype: str
     shape: Shape | None
+    numel: int = field(init=False, compare=False)
+    bytes: int = field(init=False, compare=False)
 
-    @cached_property
-    def numel(self) -> int:
-        """How many numbers it has; a size that is not known counts as one."""
-        return math.prod(size if size is not None else 1 for size in self.shape or ())
-
-    @cached_property
-    def bytes(self) -> int:
-        """Bytes that it fills, packed where a number has less than eight bits."""
-        return -(-self.numel * bits_of(self.dtype) // 8)
+    def __post_init__(self) -> None:
+        numel = math.prod(1 if size is None else size for size in self.shape or ())
+        object.__setattr__(self, "numel", numel)
+        object.__setattr__(self, "bytes", -(-numel * bits_of(self.dtype) // 8))
 
     def size(self, axis: int) -> int:
         """Return the size of an axis; 1 where it is not known or not there."""
@@ -53,20 +56,44 @@ class Tensor:
         return (shape[axis] or 1) if -len(shape) <= axis < len(shape) else 1
 
 
-UNKNOWN = Tensor("undefined", None)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Constant:
-    """A value that no input changes: how it is stored, and its numbers where they are few.
+    """A value that no input changes, and how it is stored.
 
-    `dtype` and `bytes` are as it is stored; those of a quantized one with its scales and zero points.
+    `dtype` and `bytes` are as it is stored; those of a quantized one with its scales and zero points. `source` has its
+    numbers, if anything has.
     """
 
     dtype: str
     bytes: int
     quantized: bool = False
-    value: np.ndarray | None = None
+    source: onnx.TensorProto | np.ndarray | None = None
+
+    @cached_property
+    def value(self) -> np.ndarray | None:
+        """Its numbers, if they are few and stand in the model itself."""
+        from onnx import TensorProto
+
+        return small_value(self.source) if isinstance(self.source, TensorProto) else self.source
+
+    def equals(self, other: Constant) -> bool:
+        """Whether both are known to be the same numbers."""
+        import numpy as np
+
+        return self.value is not None and other.value is not None and np.array_equal(self.value, other.value)
+
+
+def small_value(proto: onnx.TensorProto) -> np.ndarray | None:
+    """Return the numbers of a tensor, if they are few and stand in the model itself."""
+    from onnx import TensorProto, numpy_helper
+
+    outside = proto.data_location == TensorProto.EXTERNAL
+    if outside or math.prod(proto.dims) > MOST_NUMBERS or proto.data_type in (TensorProto.STRING, 0):
+        return None
+    try:
+        return numpy_helper.to_array(proto)
+    except (ValueError, TypeError):
+        return None  # its numbers do not fill its shape
 
 
 @cache
@@ -105,3 +132,6 @@ def tensor_of(kind: onnx.TypeProto, sizes: Sequence[tuple[str, int]] = ()) -> Te
     bound = dict(sizes)
     shape = tuple(dim.dim_value if dim.HasField("dim_value") else bound.get(dim.dim_param) for dim in tensor.shape.dim)
     return Tensor(type_name(tensor.elem_type), shape)
+
+
+UNKNOWN = Tensor("undefined", None)

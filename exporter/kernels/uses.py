@@ -10,7 +10,7 @@ from hwloop.exporter.kernels.reading import Graph, Op
 from hwloop.exporter.kernels.roles import Role
 
 # What a runtime computes on quantized numbers, so that their dequantization costs nothing.
-TAKE_QUANTIZED = frozenset([Role.MATMUL, Role.CONV, Role.ELEMENTWISE, Role.POOL, Role.COPY])
+TAKE_QUANTIZED = frozenset([Role.MATMUL, Role.CONV, Role.ELEMENTWISE, Role.POOL, Role.SOFTMAX, Role.COPY])
 
 
 @dataclass(frozen=True)

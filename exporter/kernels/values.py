@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hwloop.exporter.kernels.tensors import MOST_NUMBERS
+
 if TYPE_CHECKING:
     import numpy as np
-
-MOST_NUMBERS = 64  # no shape is longer
 
 Attributes = Mapping[str, Any]
 Operands = Sequence["np.ndarray | None"]

@@ -12,6 +12,8 @@ from hwloop.exporter.kernels.tensors import UNKNOWN, Tensor
 
 # Where the right side of a product stands among its inputs; everywhere else it is the second.
 RIGHT_SIDE = {"QLinearMatMul": 3, "QLinearConv": 3, "QGemm": 3}
+# Where whole attentions have the keys of the tokens before.
+ATTENTION = {"Attention": 4, "MultiHeadAttention": 6}
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
@@ -147,7 +149,18 @@ def _recurrent(graph: Graph, op: Op) -> Work:
     return Work(shape, macs=every * (width + hidden), element_operations=2 * every)
 
 
+def _other(graph: Graph, op: Op) -> Work:
+    numbers = sum(graph.tensor(name).numel for name in op.outputs if name)
+    if op.kind not in ATTENTION or len(op.inputs) < 3:
+        return Work({"n": numbers})
+    query, key = _input(graph, op), _input(graph, op, 1)
+    past = op.inputs[ATTENTION[op.kind]] if len(op.inputs) > ATTENTION[op.kind] else ""
+    tokens = key.size(-2) + (graph.tensor(past).size(-2) if past else 0)
+    return Work({"n": numbers, "k": tokens}, macs=(query.numel + _output(graph, op).numel) * tokens)
+
+
 RULES = {
+    Role.OTHER: _other,
     Role.MATMUL: _matmul,
     Role.CONV: _conv,
     Role.POOL: _pool,

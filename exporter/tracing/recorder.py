@@ -17,12 +17,12 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map_only
 
 from hwloop.errors import ModelError
 from hwloop.exporter.tracing.batch_norms import fold_batch_norms
 from hwloop.exporter.tracing.graph import Graph
 from hwloop.exporter.tracing.operators import OPERATORS, Call
+from hwloop.exporter.tracing.pads import fold_pads
 from hwloop.exporter.tracing.shapes import SHAPES
 from hwloop.records import TensorSpec
 
@@ -52,7 +52,9 @@ def trace(
         raise ModelError(f"the module returns {len(results)} values, and {len(outputs)} outputs are named")
     named = [(mode.output(value, name), _spec(name, value)) for name, value in zip(outputs, results, strict=True)]
     graph.nodes[:] = _alive(graph.nodes, {value for value, _ in named})
-    fold_batch_norms(graph, {value for value, _ in named})
+    kept = {value for value, _ in named}
+    fold_batch_norms(graph, kept)
+    fold_pads(graph, kept)
     return graph.model(inputs, named)
 
 
@@ -86,7 +88,7 @@ class _Recorder(TorchFunctionMode):
             if value.device.type == "meta":
                 array = np.zeros(tuple(value.shape), _numpy(value.dtype))
             else:
-                array = np.ascontiguousarray(value.detach().numpy())
+                array = value.detach().numpy()  # a view of shared weights, copied when the model is written
         else:
             array = np.asarray(value)
         scope = self.scope[-1]
@@ -148,12 +150,13 @@ def _shape_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return what a function would, without data."""
     if func in SHAPES:
         return SHAPES[func](*args, **kwargs)
-    shaped = tree_map_only(torch.Tensor, _without_data, (args, kwargs))
-    return func(*shaped[0], **shaped[1])
+    return func(*map(_without_data, args), **{name: _without_data(value) for name, value in kwargs.items()})
 
 
-def _without_data(value: torch.Tensor) -> torch.Tensor:
-    return value if value.device.type == "meta" else value.to("meta")
+def _without_data(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value if value.device.type == "meta" else value.to("meta")
+    return type(value)(map(_without_data, value)) if type(value) in (tuple, list) else value
 
 
 def _has_tensor(result: Any) -> bool:

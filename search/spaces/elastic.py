@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,11 +36,21 @@ class ElasticEmbedding(nn.Embedding):
 
 
 class ElasticConv2d(nn.Conv2d):
-    """A convolution that keeps the size at stride 1; smaller ones are its first channels and its kernel's middle."""
+    """A convolution that keeps the size at stride 1; smaller ones are its first channels and its kernel's middle.
 
-    def __init__(self, before: int, after: int, kernel: int, stride: int = 1, depthwise: bool = False) -> None:
+    It is padded alike on all sides or, with `same`, as TensorFlow does: as little as the stride needs, less in front.
+    """
+
+    def __init__(
+        self, before: int, after: int, kernel: int, stride: int = 1, depthwise: bool = False, same: bool = False
+    ) -> None:
         groups = before if depthwise else 1
         super().__init__(before, after, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+        self.same = same
+
+    def reset_parameters(self) -> None:
+        """Draw weights that keep the variance before a ReLU (He et al., ICCV 2015)."""
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor, width: int | None = None, kernel: int | None = None) -> Tensor:
         """Return [batch, width, ...] from [batch, n, ...]; a depthwise one keeps n channels."""
@@ -49,7 +61,18 @@ class ElasticConv2d(nn.Conv2d):
         margin = (self.kernel_size[0] - size) // 2
         if margin:
             weight = weight[:, :, margin:-margin, margin:-margin]
-        return F.conv2d(x, weight, None, self.stride, size // 2, 1, n if depthwise else 1)
+        padding = size // 2
+        if self.same and self.stride[0] > 1:
+            x, padding = F.pad(x, self._same(x, size)), 0
+        return F.conv2d(x, weight, None, self.stride, padding, 1, n if depthwise else 1)
+
+    def _same(self, x: Tensor, size: int) -> list[int]:
+        """Return the padding of TensorFlow: left, right, top, bottom."""
+        pads = []
+        for side, stride in zip(reversed(x.shape[2:]), reversed(self.stride), strict=True):
+            total = max((math.ceil(side / stride) - 1) * stride + size - side, 0)
+            pads += [total // 2, total - total // 2]
+        return pads
 
 
 class ElasticBatchNorm2d(nn.BatchNorm2d):

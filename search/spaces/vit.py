@@ -92,10 +92,9 @@ def _linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return q @ (k.transpose(2, 3) @ v) / (total + 1e-6)
 
 
-def _pooled(x: Tensor) -> Tensor:
-    """Return each token's difference to the mean of its 3 x 3 neighbours, [batch, tokens, width]."""
+def _pooled(x: Tensor, side: int) -> Tensor:
+    """Return how the mean of a token's 3 x 3 neighbours differs from it, [batch, side * side, width]."""
     batch, tokens, width = x.shape
-    side = round(tokens**0.5)
     image = x.transpose(1, 2).reshape(batch, width, side, side)
     mean = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
     return (mean - image).reshape(batch, width, tokens).transpose(1, 2)
@@ -109,13 +108,13 @@ class _Block(nn.Module):
         self.norm1, self.norm2 = ElasticLayerNorm(width), ElasticLayerNorm(width)
         self.attention = _Attention(width, heads, head_width)
         self.up, self.down = ElasticLinear(width, hidden), ElasticLinear(hidden, width)
-        self.mixer, self.heads, self.ratio = SOFTMAX, heads, hidden / width
+        self.mixer, self.heads, self.hidden, self.side = SOFTMAX, heads, hidden, 1
 
     def forward(self, x: Tensor) -> Tensor:
         width = x.shape[-1]
         y = self.norm1(x)
-        x = x + (_pooled(y) if self.mixer == POOLING else self.attention(y, self.heads, self.mixer))
-        hidden = F.gelu(self.up(self.norm2(x), round(width * self.ratio)))
+        x = x + (_pooled(y, self.side) if self.mixer == POOLING else self.attention(y, self.heads, self.mixer))
+        hidden = F.gelu(self.up(self.norm2(x), self.hidden))
         out: Tensor = x + self.down(hidden, width)
         return out
 
@@ -154,7 +153,8 @@ class Vit(nn.Module):
         for number, block in enumerate(self._chain[: self.depth]):
             block.mixer = str(arch[f"blocks.{number}.mixer"])
             block.heads = int(arch.choices.get(f"blocks.{number}.heads", 0))
-            block.ratio = float(arch[f"blocks.{number}.ratio"])
+            block.hidden = round(self.width * float(arch[f"blocks.{number}.ratio"]))
+            block.side = self.resolution // self.patch
 
     def parts(self, setting: Setting) -> tuple[Part, ...]:
         """Return the whole subnet as the only part."""
