@@ -10,7 +10,12 @@ from hwloop.predictor.kernel_sum import KernelSum
 from hwloop.predictor.polynomial import Linear, LogQuadratic, Quadratic
 
 ESTIMATORS: dict[str, type[Estimator]] = {
-    kind.name: kind for kind in (Linear, Quadratic, LogQuadratic, GaussianProcess, Boosting, KernelSum)
+    Linear.name: Linear,
+    Quadratic.name: Quadratic,
+    LogQuadratic.name: LogQuadratic,
+    GaussianProcess.name: GaussianProcess,
+    Boosting.name: Boosting,
+    KernelSum.name: KernelSum,
 }
 
 

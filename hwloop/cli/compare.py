@@ -115,7 +115,7 @@ def _run(
     from hwloop.store import Store
 
     sizes = parse_shapes(shapes)
-    chosen = _device(load_fleet(devices_file).select([device_name] if device_name else []))
+    chosen = one_device(load_fleet(devices_file).select([device_name] if device_name else []))
     protocol = protocol_for(chosen, seconds, threads=threads, seed=seed, process_deadline_s=deadline_s)
     runtimes: dict[str, Runtime] = {"onnxruntime": OnnxRuntime(), "tvm": Tvm()}
     with candidate_files(words, sizes, seed) as (exported, others), Store.open(store_path()) as store:
@@ -168,10 +168,15 @@ def _runtime_names(given: Sequence[str]) -> list[str]:
     return [*given, *given][:2] if given else ["onnxruntime", "onnxruntime"]
 
 
-def _device(chosen: Sequence[Device]) -> Device:
+def one_device(chosen: Sequence[Device]) -> Device:
+    """Return the one device of a selection.
+
+    Raises:
+        UsageError: there are several.
+    """
     if len(chosen) != 1:
         raise UsageError(
-            "one device is compared on, and this names several",
+            "this takes one device, and several are named",
             remedy=f"Name one with -d: {', '.join(device.name for device in chosen)}.",
         )
     return chosen[0]
