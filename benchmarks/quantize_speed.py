@@ -8,8 +8,9 @@ For a ViT-tiny (12 layers, 224²) and a ResNet-50 (128²), on one core: seconds 
 serialization, for each scheme and for a random mixture of all (`models_per_s`); the peak memory before and after many
 exports (`growth_mb`); then latency of one thread, in turns, against fp32 (`ratio`) and against what ONNX Runtime's own
 quantizer makes of the same model (`library_ms`, `library_s`), size, and the relative error of the outputs. Models are
-raised to opset 21 first, which hwloop's own exporter writes. Latencies are taken in this process, quickest of the calls
-as well as median; for those that count, use `hwloop compare`. The last line is JSON.
+raised to opset 21 first, which hwloop's own exporter writes. Latencies are processor time of the one thread that
+computes, taken in this process, so that other load counts little; for those that count, use `hwloop compare`. The last
+line is JSON.
 """
 
 from __future__ import annotations
@@ -134,30 +135,21 @@ def latencies(
     samples: dict[str, list[float]] = {name: [] for name in files}
     for _ in range(calls):
         for name, session in sessions.items():
-            start = time.perf_counter()
+            start = time.thread_time()
             session.run(None, {"image": image})
-            samples[name].append((time.perf_counter() - start) * 1e3)
+            samples[name].append((time.thread_time() - start) * 1e3)
     return samples, outputs
 
 
 def show(model: str, cases: Mapping[str, Mapping[str, float]]) -> None:
     """Print one model's table."""
-    columns = (
-        "models_per_s",
-        "size_mb",
-        "median_ms",
-        "ratio",
-        "library_ms",
-        "library_s",
-        "relative_error",
-        "growth_mb",
-    )
+    columns = list(dict.fromkeys(column for case in cases.values() for column in case))
     table = Table(title=model)
     for column in ("scheme", *columns):
         table.add_column(column, justify="left" if column == "scheme" else "right")
     for name, case in cases.items():
         table.add_row(name, *(f"{case[column]:.3g}" if column in case else "" for column in columns))
-    Console().print(table)
+    Console(width=170).print(table)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ class Deviations:
 
     def variances(self, groups: Floats) -> Floats:
         """Return the variance of each feature's coefficient; that of the offset is 0 here."""
-        return np.array([0.0, self.mean**2, self.components**2, self.encoding**2])[groups.astype(int)]
+        of_group = np.array([0.0, self.mean**2, self.components**2, self.encoding**2])
+        return np.asarray(of_group[groups.astype(int)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,7 +106,7 @@ class Ensemble:
         rows = features.with_totals(self._kinds)
         logs = np.column_stack([np.log(member.predict_ms(rows)) for member in self._members])
         mean = logs @ self._weights + self._centre
-        excess, warnings = self._range.excess(rows)
+        excess, warnings = self._range.excess(rows, features.kernels)
         half = self._reach * (_disagreement(logs, self._weights) + self._usual) * (1 + WIDER_OUTSIDE * excess)
         return Prediction(np.exp(mean), np.exp(mean - half), np.exp(mean + half), excess > 0, warnings)
 

@@ -39,13 +39,13 @@ class Covariance:
 
     def __call__(self, left: Floats, right: Floats) -> Floats:
         """Return the covariances of rows of `left` with rows of `right`."""
-        return 1.0 + (left * self.slopes) @ right.T + self.smooth(left, right)
+        return np.asarray(1.0 + (left * self.slopes) @ right.T + self.smooth(left, right))
 
     def smooth(self, left: Floats, right: Floats) -> Floats:
         """Return the smooth part alone."""
         near = left * self.lengths
         distance = (near * left).sum(axis=1)[:, None] + (right**2 * self.lengths).sum(axis=1) - 2 * near @ right.T
-        return self.amplitude * np.exp(-0.5 * np.maximum(distance, 0))
+        return np.asarray(self.amplitude * np.exp(-0.5 * np.maximum(distance, 0)))
 
 
 class GaussianProcess:
@@ -73,7 +73,7 @@ class GaussianProcess:
 
     def predict_ms(self, features: Features) -> Floats:
         """Return latencies; see `Estimator`."""
-        value = self._covariance(self._standard(features.values), self._rows) @ self._weights
+        value: Floats = self._covariance(self._standard(features.values), self._rows) @ self._weights
         return self._unit_ms * np.maximum(self._centre + self._spread * value, self._lowest)
 
     def state(self) -> State:

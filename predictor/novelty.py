@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwloop.predictor.features import Features, Floats
+from hwloop.predictor.features import Features, Floats, KernelTable
 
 MARGIN = 0.1  # of a column's range, still held to be inside it
 WIDER_OUTSIDE = 4.0  # times wider is an interval, for each range outside
@@ -27,10 +27,10 @@ class Range:
         kinds = features.kernels.kinds if features.kernels else ()
         return cls(features.values.min(axis=0), features.values.max(axis=0), kinds)
 
-    def excess(self, features: Features) -> tuple[Floats, tuple[str, ...]]:
+    def excess(self, features: Features, kernels: KernelTable | None = None) -> tuple[Floats, tuple[str, ...]]:
         """Return how far each row lies outside, in ranges (0 inside), and warnings in words.
 
-        The share of a row's kernels that are of unknown kinds counts like ranges.
+        The share of a row's `kernels` that are of unknown kinds counts like ranges.
         """
         span = self.high - self.low
         unit = np.where(span > 0, span, np.maximum(np.abs(self.high), 1e-12))
@@ -43,14 +43,12 @@ class Range:
             names = ", ".join(features.columns[column] for column in outside[:NAMED])
             rows = int((excess > 0).sum())
             warnings.append(f"{rows} of {len(features)} rows lie outside what was measured: {names}")
-        if features.kernels is not None:
-            kernels = features.kernels.spoken(self.kinds)
-            unknown = np.bincount(kernels.row[kernels.kind < 0], minlength=kernels.rows)
-            share = unknown / np.maximum(np.bincount(kernels.row, minlength=kernels.rows), 1)
-            excess = excess + share
-            if unknown.any():
-                present = {features.kernels.kinds[kind] for kind in np.unique(features.kernels.kind) if kind >= 0}
-                names = ", ".join(sorted(present - set(self.kinds))[:NAMED])
+        if kernels is not None:
+            strange = kernels.spoken(self.kinds).kind < 0
+            unknown = np.bincount(kernels.row[strange], minlength=kernels.rows)
+            excess = excess + unknown / np.maximum(np.bincount(kernels.row, minlength=kernels.rows), 1)
+            if strange.any():
+                names = ", ".join(kernels.kinds[kind] for kind in np.unique(kernels.kind[strange])[:NAMED])
                 rows = int((unknown > 0).sum())
                 warnings.append(f"{rows} of {len(features)} rows have kernels never measured: {names}")
         return excess, tuple(warnings)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.predictor.base import State
 from hwloop.predictor.features import Features, Floats
@@ -22,13 +23,15 @@ LOWEST_SHARE = 0.1  # of the smallest latency seen: a sum of terms must not fall
 
 
 class _Polynomial:
+    name: ClassVar[str]
     degree: ClassVar[int]
     scale: ClassVar[Scale]
 
     def fit(self, features: Features, latencies_ms: Floats) -> None:
         """Learn; see `Estimator`."""
         values = features.values
-        self._logged = (values > 0).all(axis=0) & (self.scale == "log")
+        positive: NDArray[np.bool_] = np.all(values > 0, axis=0)
+        self._logged = positive if self.scale == "log" else np.zeros_like(positive)
         self._first = Standard.of(self._transformed(values))
         standard = self._first(self._transformed(values))
         log_ms = np.log(latencies_ms)
@@ -46,6 +49,7 @@ class _Polynomial:
         fitted = fit_ridge(self._second(terms), target, weights)
         self._intercept, self._coefficients = fitted.intercept, fitted.coefficients
         self.left_out: Floats = fitted.left_out
+        self.terms = int((self._second.factor > 0).sum())
 
     def predict_ms(self, features: Features) -> Floats:
         """Return latencies; see `Estimator`."""

@@ -17,11 +17,15 @@ LARGEST_LEVERAGE = 0.999
 
 @dataclass(frozen=True, eq=False)
 class RidgeFit:
-    """`intercept + design @ coefficients`; `left_out` (rows,) are the weighted leave-one-out residuals."""
+    """`intercept + design @ coefficients`; `left_out` (rows,) are the weighted leave-one-out residuals.
+
+    `penalty` is the factor of the coefficients' squares that was chosen.
+    """
 
     intercept: float
     coefficients: Floats
     left_out: Floats
+    penalty: float
 
 
 def fit_ridge(design: Floats, target: Floats, weights: Floats) -> RidgeFit:
@@ -37,14 +41,14 @@ def fit_ridge(design: Floats, target: Floats, weights: Floats) -> RidgeFit:
     along = left.T @ centred_goal
     power = singular**2
     scale = float(power.mean()) or 1.0
-    best: tuple[float, Floats, Floats] | None = None
+    best: tuple[float, Floats, Floats, float] | None = None
     for penalty in PENALTIES * scale:
         kept = power / (power + penalty)
         leverage = np.minimum((left**2 * kept).sum(axis=1) + unit**2, LARGEST_LEVERAGE)
         left_out = (centred_goal - left @ (kept * along)) / (1 - leverage)
         error = float((left_out**2).mean())
         if best is None or error < best[0]:
-            best = error, right.T @ (singular / (power + penalty) * along), left_out
+            best = error, right.T @ (singular / (power + penalty) * along), left_out, penalty
     assert best is not None
     intercept = float(unit @ (goal - weighted @ best[1])) / norm
-    return RidgeFit(intercept, best[1], best[2])
+    return RidgeFit(intercept, *best[1:])

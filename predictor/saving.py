@@ -31,7 +31,7 @@ def read(path: Path, kind: str) -> dict[str, NDArray[np.generic]]:
         UsageError: there is no such file, it is no model, of another kind, or of a schema that is not known.
     """
     try:
-        with np.load(path, allow_pickle=False) as loaded:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             state = dict(loaded.items())
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file", remedy="Fit a model first.") from error

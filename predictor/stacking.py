@@ -24,7 +24,7 @@ def folds_of(rows: int, folds: int, seed: int) -> NDArray[np.intp]:
 def stacked_weights(held_out_log: Floats, measured_log: Floats) -> Floats:
     """Return the weight of each estimator, from held-out predictions (rows, estimators) of `measured_log` (rows,)."""
     errors = np.abs(held_out_log - measured_log[:, None]).mean(axis=0)
-    best = np.eye(len(errors))[int(np.argmin(errors))]
+    best: Floats = np.eye(len(errors))[int(np.argmin(errors))]
     if len(measured_log) < LEAST_ROWS_TO_WEIGH:
         return best
     distance = held_out_log - measured_log[:, None]

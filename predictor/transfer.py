@@ -146,8 +146,8 @@ def _learned(
         others = np.delete(logs, device, axis=1)
         basis = SourceBasis.of(others, encoding)
         for _ in range(TRIALS):
-            rows = chance.permutation(len(logs))[: ROWS_OF_A_TRIAL + ROWS_TO_CALIBRATE]
-            trials.append((basis, basis(others[rows], encoding[rows]), logs[rows, device]))
+            drawn = chance.permutation(len(logs))[: ROWS_OF_A_TRIAL + ROWS_TO_CALIBRATE]
+            trials.append((basis, basis(others[drawn], encoding[drawn]), logs[drawn, device]))
 
     def prior(point: Floats, basis: SourceBasis) -> DevicePrior:
         return DevicePrior(basis.scores, Deviations(*np.exp(point)).variances(basis.groups))

@@ -1,10 +1,11 @@
 """Which measured rows not to learn from: those taken while the device ran slow, or fast.
 
-Such rows come in runs, are often a fifth of all, and nothing in them says so. A plain model is fitted, rows whose
-leave-one-out residual lies beyond three robust deviations are left out, and that is repeated until nothing changes
-(P. Rousseeuw and K. Van Driessen, Computing LTS regression for large data sets, 2006, calls it concentration).
-The plain models are a linear and a quadratic one; the one with the smaller residuals decides. The limits are wide
-for clean data: 0.3 % of normal residuals lie beyond them.
+Such rows come in runs, are often a fifth of all, and nothing in them says so. A plain model is fitted again and again
+to the rows whose leave-one-out residuals lie closest together, 60 % of all (P. Rousseeuw and K. Van Driessen,
+Computing LTS regression for large data sets, 2006, call it concentration). From there the set grows: all rows within
+three robust deviations are taken, until nothing changes. Growing from inside, it stops at a gap that an outer limit
+would leap. The plain models are a linear and a quadratic one; the one with the smaller residuals decides. The limits
+are wide for clean data: 0.3 % of normal residuals lie beyond them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from hwloop.predictor.features import Features, Floats
 from hwloop.predictor.polynomial import Linear, Quadratic
 
 DEVIATIONS = 3.0
+CONCENTRATED_SHARE = 0.6
+ROUNDS_INSIDE = 10
+ROWS_FOR_A_TERM = 1.5  # a model with more terms than 60 % of the rows carry decides nothing
 MOST_ROUNDS = 30
-LEAST_ROWS_TO_TRIM = 20
 LEAST_SHARE_KEPT = 0.5  # a majority is what the rows are held to belong to
 NORMAL_DEVIATION = 1.4826  # of one median absolute deviation
 
@@ -35,10 +38,18 @@ def within(residuals: Floats, among: NDArray[np.bool_], deviations: float = DEVI
     return distance <= reach * (1 + 1e-9)
 
 
+def densest(residuals: Floats, share: float) -> NDArray[np.bool_]:
+    """Return the rows of the shortest interval that holds so large a share of residuals."""
+    ordered = np.sort(residuals)
+    count = int(np.ceil(share * len(ordered)))
+    start = int(np.argmin(ordered[count - 1 :] - ordered[: len(ordered) - count + 1]))
+    return np.asarray((residuals >= ordered[start]) & (residuals <= ordered[start + count - 1]))
+
+
 def trimmed(features: Features, latencies_ms: Floats) -> NDArray[np.bool_]:
     """Return which rows to learn from."""
     everything = np.ones(len(features), bool)
-    if len(features) < LEAST_ROWS_TO_TRIM or not features.columns:
+    if not features.columns:
         return everything
     tried = [_concentrated(plain(), features, latencies_ms) for plain in (Linear, Quadratic)]
     return min(tried, key=lambda each: each[0])[1]
@@ -49,12 +60,15 @@ def _concentrated(
 ) -> tuple[float, NDArray[np.bool_]]:
     """Return the robust deviation of the residuals that are left in the end, and which rows these are of."""
     kept = np.ones(len(features), bool)
-    for _ in range(MOST_ROUNDS):
+    for step in range(MOST_ROUNDS):
         plain.fit(features.take(kept), latencies_ms[kept])
         residuals = np.log(latencies_ms / plain.predict_ms(features))
         residuals[kept] = -np.log(np.maximum(1 - plain.left_out, 1e-3))
-        now = within(residuals, kept)
-        if (now == kept).all():
+        if CONCENTRATED_SHARE * len(kept) < ROWS_FOR_A_TERM * plain.terms:
+            return np.inf, np.ones(len(features), bool)
+        inside = step < ROUNDS_INSIDE
+        now = densest(residuals, CONCENTRATED_SHARE) if inside else within(residuals, kept)
+        if not inside and (now == kept).all():
             break
         kept = now
     return robust_deviation(residuals[kept]), kept

@@ -29,6 +29,28 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _shaped((*x.shape[:-1], weight.shape[0]), x.dtype)
 
 
+def _conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    if isinstance(padding, str) or x.dim() != 4:
+        return F.conv2d(x.to("meta"), weight.to("meta"), None, stride, padding, dilation, groups)
+    if x.shape[1] != weight.shape[1] * groups:
+        raise RuntimeError(f"a convolution of {weight.shape[1] * groups} channels is given {x.shape[1]}")
+    sides = zip(x.shape[2:], weight.shape[2:], _pair(stride), _pair(padding), _pair(dilation), strict=True)
+    spatial = [(side + 2 * pad - spread * (kernel - 1) - 1) // step + 1 for side, kernel, step, pad, spread in sides]
+    return _shaped((x.shape[0], weight.shape[0], *spatial), x.dtype)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
 def _attention(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> Tensor:
     return _shaped((*q.shape[:-1], v.shape[-1]), q.dtype)
 
@@ -50,6 +72,7 @@ def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
 
 SHAPES: dict[Any, Callable[..., Tensor]] = {
     F.linear: _linear,
+    F.conv2d: _conv2d,
     F.scaled_dot_product_attention: _attention,
     **dict.fromkeys([F.layer_norm, F.gelu, F.silu, F.relu, F.hardswish, F.hardsigmoid, F.relu6, F.batch_norm], _same),
     **dict.fromkeys([torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__], _elementwise),

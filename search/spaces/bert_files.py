@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hwloop.errors import UsageError
 from hwloop.search.spaces.base import Space
-from hwloop.search.spaces.bert import BertSizes, bert_space
+from hwloop.search.spaces.bert import Bert, BertSizes, bert_space
 from hwloop.search.spaces.bert_order import by_importance
 
 WORDS = "embeddings.word_embeddings.weight"
@@ -44,14 +44,14 @@ OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm
 
 
 def bert_space_from(path: Path) -> Space:
-    """Return the space of a checkpoint's subnets, named `bert:PATH`; its weights are those of the checkpoint.
+    """Return the space of a checkpoint's subnets, which starts from its weights; `bert:PATH` in the registry.
 
     Raises:
         UsageError: the file is no BERT-like checkpoint, or its config.json is missing or tells of another network.
     """
     sizes = bert_sizes(path)
     summary = f"subnets of the encoder in {path.name}"
-    return bert_space(f"bert:{path}", summary, sizes, partial(bert_weights, path, sizes))
+    return bert_space(f"bert-{path.stem}", summary, sizes, partial(bert_weights, path, sizes))
 
 
 def bert_sizes(path: Path) -> BertSizes:
@@ -90,17 +90,20 @@ def bert_sizes(path: Path) -> BertSizes:
 def bert_weights(path: Path, sizes: BertSizes) -> dict[str, Tensor]:
     """Return a checkpoint's weights for the supernet of these sizes, heads and neurons ordered by their norm.
 
-    The head, which no checkpoint has, is drawn from torch's generator with a seed of its own.
+    The head, which no checkpoint has, is always the same random one.
 
     Raises:
         UsageError: the file cannot be read, or a tensor is missing or has another shape.
     """
     with _opened(path) as (file, names):
         theirs = {name: file.get_tensor(stored) for name, stored in names.items()}
+    with torch.device("meta"):
+        shapes = {name: list(value.shape) for name, value in Bert(sizes).state_dict().items()}
+    depth = max(sizes.depths)
+    known = dict(_names(depth))
+    found = {name: list(theirs[other].shape) if other in theirs else "missing" for name, other in known.items()}
     wrong = [
-        f"{name} is {'missing' if name not in theirs else list(theirs[name].shape)} (wanted: {list(shape)})"
-        for name, shape in _wanted(sizes)
-        if name not in theirs or tuple(theirs[name].shape) != shape
+        f"{known[name]} is {found[name]} (wanted: {shapes[name]})" for name in known if found[name] != shapes[name]
     ]
     if wrong:
         more = f", and {len(wrong) - 1} more" if wrong[1:] else ""
@@ -108,37 +111,24 @@ def bert_weights(path: Path, sizes: BertSizes) -> dict[str, Tensor]:
             f"{path}: the checkpoint does not fit the space: {wrong[0]}{more}",
             remedy=f"Make a space of its own from it: bert:{path}.",
         )
-    depth = max(sizes.depths)
-    ours = {
-        "words.weight": theirs[WORDS],
-        "position": theirs[POSITIONS] + (theirs[KINDS][0] if KINDS in theirs else 0),
-        "norm.weight": theirs["embeddings.LayerNorm.weight"],
-        "norm.bias": theirs["embeddings.LayerNorm.bias"],
-        "head.weight": 0.02 * torch.randn(sizes.classes, sizes.width, generator=torch.Generator().manual_seed(0)),
-        "head.bias": torch.zeros(sizes.classes),
-    }
+    ours = {name: theirs[other].float() for name, other in known.items()}
+    if KINDS in theirs:
+        ours["position"] = ours["position"] + theirs[KINDS][0].float()
+    ours["head.weight"] = 0.02 * torch.randn(shapes["head.weight"], generator=torch.Generator().manual_seed(0))
+    ours["head.bias"] = torch.zeros(shapes["head.bias"])
+    return by_importance(ours, depth, sizes.head_width)
+
+
+def _names(depth: int) -> Iterator[tuple[str, str]]:
+    """Yield what the supernet's tensors are called there, and what a checkpoint calls them."""
+    yield "words.weight", WORDS
+    yield "position", POSITIONS
+    modules = {"norm": "embeddings.LayerNorm"}
     for number in range(depth):
-        for mine, other in MODULES.items():
-            for kind in ("weight", "bias"):
-                ours[f"layers.{number}.{mine}.{kind}"] = theirs[f"encoder.layer.{number}.{other}.{kind}"]
-    return by_importance({name: value.float() for name, value in ours.items()}, depth, sizes.head_width)
-
-
-def _wanted(sizes: BertSizes) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the tensors that a checkpoint must have, and their shapes."""
-    width, neurons = sizes.width, max(sizes.neurons)
-    yield WORDS, (sizes.vocabulary, width)
-    yield POSITIONS, (sizes.positions, width)
-    for name in ("embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"):
-        yield name, (width,)
-    for number in range(max(sizes.depths)):
-        for mine, other in MODULES.items():
-            rows = neurons if mine == "up" else width
-            yield f"encoder.layer.{number}.{other}.bias", (rows,)
-            if "norm" in mine:
-                yield f"encoder.layer.{number}.{other}.weight", (width,)
-            else:
-                yield f"encoder.layer.{number}.{other}.weight", (rows, neurons if mine == "down" else width)
+        modules |= {f"layers.{number}.{mine}": f"encoder.layer.{number}.{other}" for mine, other in MODULES.items()}
+    for mine, other in modules.items():
+        yield f"{mine}.weight", f"{other}.weight"
+        yield f"{mine}.bias", f"{other}.bias"
 
 
 @contextmanager

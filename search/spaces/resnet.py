@@ -38,7 +38,7 @@ class ResnetSizes:
 
     stages: tuple[StageSizes, ...]
     stem_width: int
-    shrinking_stem: bool  # by 4, for large images
+    stem_stride: int  # 1, 2, or 4: a convolution halves the image, then pooling does
     widths: tuple[float, ...]  # parts of the full width
     expansions: tuple[float, ...]  # parts of a stage's width
     channels: int = 3
@@ -47,7 +47,7 @@ class ResnetSizes:
     @property
     def stride(self) -> int:
         """How many times smaller the image is at the end."""
-        return prod(stage.stride for stage in self.stages) * (4 if self.shrinking_stem else 1)
+        return prod(stage.stride for stage in self.stages) * self.stem_stride
 
 
 def resnet_choices(sizes: ResnetSizes) -> Choices:
@@ -69,13 +69,13 @@ def resnet_choices(sizes: ResnetSizes) -> Choices:
 class _Stem(nn.Module):
     """Three convolutions; the middle one has a way around it and may be left out."""
 
-    def __init__(self, channels: int, width: int, shrinking: bool) -> None:
+    def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
         middle = round_width(width // 2)
-        self.first = ConvNorm(ElasticConv2d(channels, middle, 3, 2 if shrinking else 1), F.relu)
+        self.first = ConvNorm(ElasticConv2d(channels, middle, 3, min(stride, 2)), F.relu)
         self.residual = ConvNorm(ElasticConv2d(middle, middle, 3), F.relu)
         self.last = ConvNorm(ElasticConv2d(middle, width, 3), F.relu)
-        self.shrinking = shrinking
+        self.pooled = stride > 2
         self.middle, self.width, self.with_residual = middle, width, True
 
     def forward(self, image: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class _Stem(nn.Module):
         if self.with_residual:
             x = x + self.residual(x, self.middle)
         x = self.last(x, self.width)
-        return F.max_pool2d(x, 3, 2, 1) if self.shrinking else x
+        return F.max_pool2d(x, 3, 2, 1) if self.pooled else x
 
 
 class _Block(nn.Module):
@@ -131,7 +131,7 @@ class Resnet(nn.Module):
     def __init__(self, sizes: ResnetSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.stem = _Stem(sizes.channels, sizes.stem_width, sizes.shrinking_stem)
+        self.stem = _Stem(sizes.channels, sizes.stem_width, sizes.stem_stride)
         self.chain = list(self._stages())
         self.stages = nn.ModuleList(self.chain)
         self.head = ElasticLinear(sizes.stages[-1].width, sizes.classes)
@@ -182,16 +182,16 @@ OFA_RESNET50 = ResnetSizes(
         StageSizes(2048, (2, 3, 4)),
     ),
     stem_width=64,
-    shrinking_stem=True,
+    stem_stride=4,
     widths=(0.65, 0.8, 1.0),
     expansions=(0.2, 0.25, 0.35),
 )
 SMALL_IMAGES = ResnetSizes(
-    stages=(StageSizes(64, (1, 2, 3), stride=1), StageSizes(96, (1, 2, 3)), StageSizes(128, (1, 2, 3))),
-    stem_width=32,
-    shrinking_stem=False,
+    stages=(StageSizes(48, (1, 2, 3), stride=1), StageSizes(64, (1, 2, 3)), StageSizes(96, (1, 2, 3), stride=1)),
+    stem_width=64,
+    stem_stride=2,
     widths=(0.5, 0.75, 1.0),
-    expansions=(0.125, 0.25, 0.5),
+    expansions=(0.25, 0.5, 1.0),
     channels=1,
     classes=10,
 )
