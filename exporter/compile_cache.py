@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from hwloop.digests import digest_file, digest_json
+from hwloop.digests import digest_bytes, digest_file, digest_json
 from hwloop.paths import cache_dir
 
 
@@ -32,8 +33,8 @@ class CompileCache:
         shutil.rmtree(folder, ignore_errors=True)
         return None
 
-    def keep(self, recipe: dict[str, object], built: Path) -> tuple[Path, str]:
-        """Move a built file into the cache, at once or not at all; return its place and digest.
+    def keep(self, recipe: dict[str, object], name: str, content: bytes) -> tuple[Path, str]:
+        """Keep a built file, at once or not at all; return its place and digest.
 
         Where another process was quicker, its file is returned.
 
@@ -44,9 +45,9 @@ class CompileCache:
         folder.parent.mkdir(parents=True, exist_ok=True)
         arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=folder.parent))
         try:
-            digest = digest_file(built)
-            shutil.move(built, arriving / built.name)
-            note = {"file": built.name, "digest": digest, "recipe": recipe}
+            digest = digest_bytes(content)
+            (arriving / name).write_bytes(content)
+            note = {"file": name, "digest": digest, "recipe": recipe}
             (arriving / "note.json").write_text(json.dumps(note, indent=1))
             try:
                 arriving.rename(folder)
@@ -57,7 +58,29 @@ class CompileCache:
                 return quicker
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
-        return folder / built.name, digest
+        return folder / name, digest
+
+    def kernels(self, recipe: dict[str, object]) -> list[str] | None:
+        """Return the digests of the kernels that a recipe is known to come to; None if it is not."""
+        try:
+            return [str(kernel) for kernel in json.loads(self._kernels(recipe).read_text())]
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep_kernels(self, recipe: dict[str, object], kernels: Sequence[str]) -> None:
+        """Keep the digests of a recipe's kernels.
+
+        Raises:
+            OSError: the cache cannot be written.
+        """
+        file = self._kernels(recipe)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".arriving-", delete=False) as arriving:
+            json.dump(list(kernels), arriving)
+        Path(arriving.name).rename(file)
+
+    def _kernels(self, recipe: dict[str, object]) -> Path:
+        return self._root / "kernels" / f"{digest_json(recipe)}.json"
 
     def _folder(self, recipe: dict[str, object]) -> Path:
         return self._root / digest_json(recipe)

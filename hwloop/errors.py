@@ -8,6 +8,7 @@ HwloopError
 └── InfrastructureError        a device, the network or this host failed       (exit code 3)
     ├── EmulatorError          the emulator cannot be built or started
     ├── FetchError             a wheel or another download did not arrive
+    │   └── PackageMissing     the index has no such package, version or wheel
     └── DeviceError            carries the device's name
         ├── DeviceUnreachable  no connection, or it was lost
         ├── DeviceRefused      the device refused the login
@@ -82,6 +83,10 @@ class EmulatorError(InfrastructureError):
 
 class FetchError(InfrastructureError):
     """Something that hwloop needs could not be fetched."""
+
+
+class PackageMissing(FetchError):
+    """The package index has no such package, version, or wheel for that host."""
 
 
 class DeviceError(InfrastructureError):

@@ -1,15 +1,19 @@
-"""What a kernel rule must know of a CPU: vectors, registers, caches, cores."""
+"""What a kernel rule must know of a CPU: vectors, registers, caches, cores; and, of tuned kernels, what to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from hwloop.exporter.schedules import Tiling
 from hwloop.records import Target
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A CPU as seen by the rules; `l1_bytes` and `l2_bytes` are a core's own data caches."""
+    """A CPU as seen by the rules; `l1_bytes` and `l2_bytes` are a core's own data caches.
+
+    `tiling` is what a rule is to do with one kernel; None leaves it to the rule.
+    """
 
     vector_bits: int
     vector_registers: int
@@ -19,11 +23,16 @@ class Machine:
     cores: int
     multiplies_by_lane: bool = False  # a multiply-add takes one lane of a vector for all of its left side
     integer_dot: str = ""  # "vnni", "sdot", or "" where products are widened and added
+    tiling: Tiling | None = None
 
     @property
     def float_lanes(self) -> int:
         """Return how many 32-bit numbers a vector holds."""
         return self.vector_bits // 32
+
+    def told(self, tiling: Tiling) -> Machine:
+        """Return the machine for one kernel that is to be tiled so."""
+        return replace(self, tiling=tiling, cores=tiling.cores or self.cores)
 
 
 KIB = 1024

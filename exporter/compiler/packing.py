@@ -77,3 +77,19 @@ class Panels:
             return places[0]
         whole = self.segments()[0]
         return tirx.if_then_else(column < whole.count * whole.width, places[0], places[1])
+
+
+def repacked(values: Any, old: Panels, new: Panels) -> Any:
+    """Return an array of packed matrices `[..., size]` in panels of another width; equal panels give it as it is.
+
+    Where the panels are of groups of numbers, as for products of bytes, `values` has so many times `size`.
+    """
+    if old == new:
+        return values
+    numbers = np.arange(1, old.depth * old.columns + 1).reshape(old.depth, old.columns)  # 0 is padding
+    before, after = old.pack(numbers), new.pack(numbers)
+    places = np.zeros(numbers.size + 1, int)
+    places[before] = np.arange(before.size)
+    units = values.reshape(*values.shape[:-1], before.size, -1)[..., places[after], :]
+    units[..., after == 0, :] = 0
+    return units.reshape(*values.shape[:-1], -1)

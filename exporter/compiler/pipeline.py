@@ -2,56 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import tvm
-from tvm import relax, tirx
+from tvm import relax
 from tvm.relax import backend, transform
 
 from hwloop.exporter.compiler import fast_math
 from hwloop.exporter.compiler.machine import Machine
 from hwloop.exporter.compiler.passes import PASSES
-from hwloop.exporter.compiler.rules import RULES
+from hwloop.exporter.compiler.scheduling import schedule_kernels
+from hwloop.exporter.schedules import Schedules
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A built module; `scheduled` has the rule of each kernel by name, `unscheduled` the kernels that none matched."""
+    """A built module; `scheduled` has the rule of each kernel by name, `unscheduled` the kernels that none matched.
+
+    `digests` names every kernel by its content, and `tuned` those that a schedule was known for.
+    """
 
     executable: Any
     scheduled: dict[str, str]
     unscheduled: tuple[str, ...]
+    digests: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
 
 
-def compile_module(module: Any, target: Any, machine: Machine) -> Compiled:
-    """Compile a Relax module, straight from a frontend, for a CPU; `target` is TVM's word for what `machine` is."""
-    fast_math.install()
-    with target, tvm.transform.PassContext(opt_level=3):
+def compile_module(module: Any, target: Any, machine: Machine, schedules: Schedules | None = None) -> Compiled:
+    """Compile a Relax module, straight from a frontend, for a CPU; `target` is TVM's word for what `machine` is.
+
+    `schedules` has other ways than the rules' own to make some kernels, by their digests.
+    """
+    fused = fused_module(module, target, machine)
+    with building(target):
+        made = schedule_kernels(fused, machine, schedules)
+        executable = build(made.module, target)
+    return Compiled(executable, made.rules, made.unscheduled, tuple(made.digests.values()), tuple(made.used))
+
+
+def fused_module(module: Any, target: Any, machine: Machine) -> Any:
+    """Return a module after all passes over its graph: a main function that calls kernels, which no rule has seen."""
+    with building(target):
         for run in PASSES:
             module = run(module, machine)
-        module = _fused(module)
-        module, scheduled, unscheduled = schedule_kernels(module, machine)
-        module = _lowered(module)
-        executable = relax.build(module, target, relax_pipeline=None)
-    return Compiled(executable, scheduled, unscheduled)
+        return _fused(module)
 
 
-def schedule_kernels(module: Any, machine: Machine) -> tuple[Any, dict[str, str], tuple[str, ...]]:
-    """Return the module with each kernel as its rule made it, the rule's name by kernel, and the kernels left alone."""
-    scheduled, unscheduled = {}, []
-    for variable, function in module.functions.items():
-        if not isinstance(function, tirx.PrimFunc):
-            continue
-        for rule in RULES:
-            made = rule.apply(function, machine)
-            if made is not None:
-                module[variable] = made
-                scheduled[variable.name_hint] = rule.name
-                break
-        else:
-            unscheduled.append(variable.name_hint)
-    return module, scheduled, tuple(sorted(unscheduled))
+def build(module: Any, target: Any) -> Any:
+    """Return the executable of a module whose kernels are made; to be called within `building`."""
+    return relax.build(_lowered(module), target, relax_pipeline=None)
+
+
+@contextlib.contextmanager
+def building(target: Any) -> Iterator[None]:
+    """Have TVM work as this compiler needs it, for the length of the block."""
+    fast_math.install()
+    with target, tvm.transform.PassContext(opt_level=3):
+        yield
 
 
 def _fused(module: Any) -> Any:

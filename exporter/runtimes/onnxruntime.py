@@ -21,7 +21,17 @@ class OnnxRuntime:
         return RuntimeNeeds(self.name, (WheelNeed("onnxruntime"), WheelNeed("numpy")))
 
     def build(self, model: Model, target: Target, version: str, deadline: Deadline) -> Artifact | Failure:
-        """Gather the files; symbolic dimensions are bound when the runtime loads them."""
+        """Gather the files; symbolic dimensions are bound when the runtime loads them.
+
+        A layer that ONNX Runtime would not run as it is quantized makes a Failure.
+        """
+        import onnx
+
+        from hwloop.exporter.quantize.support import support_failure
+
+        failure = support_failure(self.name, onnx.load(model.path, format="protobuf", load_external_data=False))
+        if failure:
+            return failure
         entry = ENTRY
         while entry in model.external:
             entry = f"_{entry}"

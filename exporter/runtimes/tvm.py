@@ -8,36 +8,60 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from hwloop.deadline import Deadline
 from hwloop.errors import InfrastructureError, UsageError
 from hwloop.exporter.compile_cache import CompileCache
+from hwloop.exporter.compile_jobs import LIBRARY, Compiled, CompileJob, compile_apart
 from hwloop.exporter.model import Model
+from hwloop.exporter.schedules import Schedules
 from hwloop.exporter.toolchain import linkers_for
+from hwloop.exporter.tuned import TunedKernels, used_by
 from hwloop.records import Artifact, Failure, FailureKind, RuntimeNeeds, Target, WheelNeed
-from hwloop.scratch import scratch_folder
 
-ENTRY = "model.so"
+ENTRY = LIBRARY
 VERSION = "0.27.0.post1"
 FFI_VERSION = "0.1.14.post1"
 PIPELINE = "rules-4"  # changes with whatever changes the code that comes out
-DETAIL_KEPT = 4000
+COMPILER = f"{PIPELINE} {VERSION} {FFI_VERSION}"
+LOOK_S, GRACE_S = 0.2, 30.0
 
 
 class Tvm:
-    """Compiles with TVM and the rules of `exporter/compiler` and links a shared library for the device."""
+    """Compiles with TVM and the rules of `exporter/compiler` and links a shared library for the device.
+
+    Every compilation is a process of its own. As many as this host has processors run at once, or an `executor` has
+    them run where it will, such as a cluster's (`dask.distributed`'s `Client.get_executor()`). Kernels for which
+    `tuned` has something faster than their rule's code take that; with `by_rules_alone` none does.
+    """
 
     name = "tvm"
-    compiles = True
     revision = PIPELINE
 
-    def __init__(self, cache: CompileCache | None = None) -> None:
+    def __init__(
+        self,
+        cache: CompileCache | None = None,
+        tuned: TunedKernels | None = None,
+        executor: Executor | None = None,
+        *,
+        by_rules_alone: bool = False,
+    ) -> None:
         self._cache = cache or CompileCache()
+        self._tuned = tuned or TunedKernels(COMPILER)
+        self._by_rules_alone = by_rules_alone
+        self._elsewhere = executor
+        self._here = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="compile")
         self._compiling: set[subprocess.Popen[str]] = set()
         self._stopped = threading.Event()
+
+    @property
+    def compiles(self) -> bool:
+        """Whether builds load this host's processors: not where an executor has them run elsewhere."""
+        return self._elsewhere is None
 
     def needs(self) -> RuntimeNeeds:
         """Return the two libraries of the thin runtime, out of the wheels of the device's architecture."""
@@ -52,15 +76,9 @@ class Tvm:
     def build(self, model: Model, target: Target, version: str, deadline: Deadline) -> Artifact | Failure:
         """Compile a model, or take the compiled file from the cache; raises and Failures as `Runtime.build`."""
         _require_compiler(version)
-        recipe = _recipe(model, target)
-        found = self._cache.find(recipe)
-        if found is None:
-            with scratch_folder("tvm") as folder:
-                built = folder / ENTRY
-                failure = self._compile(model, target, built, deadline)
-                if failure:
-                    return failure
-                found = self._cache.keep(recipe, built)
+        found = self._find_or_compile(model, target, deadline)
+        if isinstance(found, Failure):
+            return found
         path, digest = found
         return Artifact(
             runtime=self.name,
@@ -74,6 +92,19 @@ class Tvm:
             target=target,
         )
 
+    def _find_or_compile(self, model: Model, target: Target, deadline: Deadline) -> tuple[Path, str] | Failure:
+        """Return the compiled file and its digest; which of the tuned kernels a model has is known once it compiled."""
+        recipe = _recipe(model, target)
+        schedules = {} if self._by_rules_alone else self._tuned.schedules(target)
+        kernels = self._cache.kernels(recipe)
+        if kernels is not None and (found := self._cache.find(_with(recipe, kernels, schedules))):
+            return found
+        compiled = self._compile(compile_request(model, target, schedules), deadline)
+        if isinstance(compiled, Failure):
+            return compiled
+        self._cache.keep_kernels(recipe, compiled.kernels)
+        return self._cache.keep(_with(recipe, compiled.kernels, schedules), ENTRY, compiled.library)
+
     def stop(self) -> None:
         """End the compilers that run, from any thread; the builds that wait for them raise."""
         self._stopped.set()
@@ -81,41 +112,25 @@ class Tvm:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def _compile(self, model: Model, target: Target, built: Path, deadline: Deadline) -> Failure | None:
-        job = {
-            "model": str(model.path.absolute()),
-            "shapes": {spec.name: list(spec.shape) for spec in model.inputs},
-            "dims": dict(model.dims),
-            "triple": target.triple,
-            "cpu": target.cpu,
-            "features": list(target.features),
-            "num_cores": target.num_cores,
-            "glibc": list(target.glibc),
-            "linkers": linkers_for(target),
-            "output": str(built),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "hwloop.exporter.runtimes.tvm_compile"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # the linkers that it starts are killed with it
-        )
-        self._compiling.add(process)
-        try:
-            told, words = process.communicate(json.dumps(job), timeout=deadline.remaining_s)
-        except subprocess.TimeoutExpired:
-            return Failure(FailureKind.BUILD, "TVM did not finish compiling by the deadline")
-        finally:
-            _kill(process)
-            self._compiling.discard(process)
+    def _compile(self, request: dict[str, object], deadline: Deadline) -> Compiled | Failure:
+        job = CompileJob(json.dumps(request), deadline.remaining_s)
+        if self._elsewhere:
+            compiling = self._elsewhere.submit(compile_apart, job)
+        else:
+            compiling = self._here.submit(compile_apart, job, self._compiling)
+        limit = Deadline.after(deadline.remaining_s + GRACE_S)
+        while not wait([compiling], timeout=LOOK_S).done:
+            if self._stopped.is_set() or limit.expired:
+                compiling.cancel()
+                break
         if self._stopped.is_set():
             raise InfrastructureError("compiling was stopped")
-        if process.returncode == 0 and built.is_file():
-            return None
-        return _failure(process.returncode, told, words[-DETAIL_KEPT:])
+        if not compiling.done() or compiling.cancelled():
+            return Failure(FailureKind.BUILD, "TVM did not finish compiling by the deadline")
+        try:
+            return compiling.result()
+        except BrokenExecutor as error:
+            raise InfrastructureError(f"those who compile are gone: {error}") from error
 
 
 def _require_compiler(version: str) -> None:
@@ -133,6 +148,28 @@ def _require_compiler(version: str) -> None:
         raise UsageError(f"the device has TVM {version}, and the compiler here makes code for {VERSION}")
 
 
+def compile_request(model: Model, target: Target, schedules: Schedules) -> dict[str, object]:
+    """Return what the compiler's process must know, as JSON."""
+    return {
+        "model": str(model.path.absolute()),
+        "shapes": {spec.name: list(spec.shape) for spec in model.inputs},
+        "dims": dict(model.dims),
+        "triple": target.triple,
+        "cpu": target.cpu,
+        "features": list(target.features),
+        "num_cores": target.num_cores,
+        "glibc": list(target.glibc),
+        "linkers": linkers_for(target),
+        "schedules": {kernel: schedule.as_json() for kernel, schedule in schedules.items()},
+    }
+
+
+def _with(recipe: dict[str, object], kernels: Sequence[str], schedules: Schedules) -> dict[str, object]:
+    """Return the recipe of a model with what its tuned kernels take."""
+    used = used_by(kernels, schedules)
+    return {**recipe, "schedules": used} if used else recipe
+
+
 def _recipe(model: Model, target: Target) -> dict[str, object]:
     return {
         "pipeline": PIPELINE,
@@ -141,21 +178,3 @@ def _recipe(model: Model, target: Target) -> dict[str, object]:
         "shapes": [list(spec.shape) for spec in model.inputs],
         "target": [target.triple, target.cpu, list(target.features), target.num_cores, list(target.glibc)],
     }
-
-
-def _failure(status: int, told: str, detail: str) -> Failure:
-    for line in reversed(told.splitlines()):
-        if line.startswith('{"kind"'):
-            verdict = json.loads(line)
-            return Failure(FailureKind(verdict["kind"]), verdict["message"], detail)
-    if status == -signal.SIGKILL:
-        return Failure(FailureKind.MEMORY, "TVM's compiler was killed; most likely memory ran out", detail)
-    how = f"signal {-status} ({signal.strsignal(-status)})" if status < 0 else f"status {status}"
-    return Failure(FailureKind.BUILD, f"TVM's compiler ended with {how}", detail)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill a process and all that it started; what has ended already is left in peace."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()

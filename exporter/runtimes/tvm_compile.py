@@ -1,4 +1,4 @@
-"""The process that compiles one model with TVM: a JSON job on standard input, a verdict on standard output."""
+"""The process that compiles one model with TVM: a JSON job on standard input, an answer on standard output."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from hwloop.exporter.compiler.machine import machine_for
+from hwloop.exporter.compiler.machine import Machine, machine_for
 from hwloop.exporter.folding import fold_constants
 from hwloop.exporter.graph import nodes_of
 from hwloop.exporter.integer_convolutions import spell_out_convolutions
+from hwloop.exporter.schedules import schedule_from_json
 from hwloop.exporter.toolchain import needed_glibc
 from hwloop.records import FailureKind, Target
 
 Link = Callable[..., None]
+Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1
 FAILED_OPERATOR = re.compile(r"^Error converting operator (\w+)", re.MULTILINE)
 
@@ -35,34 +37,71 @@ class Unbuilt(Exception):
 
 
 def main() -> int:
-    """Compile the job on standard input; print {"kind", "message"} and return 1 when the model cannot be built."""
-    _be_the_first_to_go()
+    """Compile the job on standard input and print {"kernels"}: the digest of each.
+
+    When the model cannot be built, print {"kind", "message"} and return 1.
+    """
+    be_the_first_to_go()
     job = json.load(sys.stdin)
     try:
-        compile_job(job)
+        print(json.dumps({"kernels": compile_job(job)}))
     except Unbuilt as problem:
         print(json.dumps({"kind": problem.kind.value, "message": str(problem)}))
         return 1
     return 0
 
 
-def compile_job(job: Mapping[str, Any]) -> None:
-    """Compile a model as it is; where that fails, once more with its shape arithmetic folded.
+def fused(job: Mapping[str, Any]) -> Any:
+    """Return a job's model after all passes over its graph, before any kernel is made.
 
     Raises:
-        Unbuilt: neither works; it tells of the first attempt.
+        Unbuilt: it cannot be, even with its shape arithmetic folded.
     """
+    from hwloop.exporter.compiler.pipeline import fused_module
+
+    def attempt(source: Path) -> Any:
+        module, said = imported(source, job["shapes"])
+        with _told_as(FailureKind.BUILD, "TVM's compiler", said):
+            return fused_module(module, target_of(job), machine_of(job))
+
+    return _with_folding(attempt, job)
+
+
+def compile_job(job: Mapping[str, Any]) -> list[str]:
+    """Compile a model as it is; where that fails, once more with its shape arithmetic folded. Return its kernels.
+
+    Raises:
+        Unbuilt: neither works; it tells of the first attempt. Or TVM cannot run a layer as it is quantized.
+    """
+    return _with_folding(lambda source: _compile(source, job), job)
+
+
+def _with_folding(attempt: Callable[[Path], Result], job: Mapping[str, Any]) -> Result:
+    """Return what an attempt on the model gives; where it fails, on the model with its shape arithmetic folded."""
     source = Path(job["model"])
+    _require_support(source)
     try:
-        _compile(source, job)
+        return attempt(source)
     except Unbuilt as problem:
         if problem.kind is FailureKind.MEMORY:
             raise
         try:
-            _compile(fold_constants(source, job["dims"], _workspace(job)), job)
+            return attempt(fold_constants(source, job["dims"], _workspace(job)))
         except Exception as again:  # noqa: BLE001  onnxruntime's errors have no common base
             print(f"with folded constants: {again}", file=sys.stderr)
             raise problem from None
+
+
+def _require_support(source: Path) -> None:
+    """Stop before folding could turn a quantized layer into a float one unnoticed."""
+    import onnx
+
+    from hwloop.exporter.quantize.support import support_failure
+
+    failure = support_failure("tvm", onnx.load(source, format="protobuf", load_external_data=False))
+    if failure:
+        print(failure.detail, file=sys.stderr)
+        raise Unbuilt(failure.kind, failure.message)
 
 
 def _workspace(job: Mapping[str, Any]) -> Path:
@@ -87,12 +126,29 @@ def unsupported_operators(model: Any) -> list[str]:
     return sorted(missing)
 
 
-def _compile(source: Path, job: Mapping[str, Any]) -> None:
+def _compile(source: Path, job: Mapping[str, Any]) -> list[str]:
+    module, said = imported(source, job["shapes"])
+    from hwloop.exporter.compiler.pipeline import compile_module
+
+    with _told_as(FailureKind.BUILD, "TVM's compiler", said):
+        schedules = {kernel: schedule_from_json(found) for kernel, found in job["schedules"].items()}
+        compiled = compile_module(module, target_of(job), machine_of(job), schedules)
+        if compiled.unscheduled:
+            print("no rule matched", ", ".join(compiled.unscheduled), file=sys.stderr)
+        export(compiled.executable, job, _workspace(job))
+    return sorted(compiled.digests)
+
+
+def imported(source: Path, shapes: Mapping[str, Sequence[int]]) -> tuple[Any, io.StringIO]:
+    """Return a model as TVM's frontend reads it, and what that printed.
+
+    Raises:
+        Unbuilt: the frontend cannot.
+    """
     import onnx
 
     model = onnx.load(source)
     spell_out_convolutions(model.graph)
-    shapes = job["shapes"]
     for value in model.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
             dim.dim_value = size
@@ -101,22 +157,31 @@ def _compile(source: Path, job: Mapping[str, Any]) -> None:
         plural = "s" if len(missing) > 1 else ""
         names = ", ".join(missing)
         raise Unbuilt(FailureKind.UNSUPPORTED, f"TVM's ONNX frontend has no operator{plural} {names}")
-    import tvm
     from tvm.relax.frontend.onnx import from_onnx
-
-    from hwloop.exporter.compiler.pipeline import compile_module
 
     said = io.StringIO()
     with _told_as(FailureKind.UNSUPPORTED, "TVM's ONNX frontend", said), contextlib.redirect_stdout(said):
-        module = from_onnx(model, shape_dict=shapes, keep_params_in_input=False)
-    del model
-    with _told_as(FailureKind.BUILD, "TVM's compiler", said):
-        wanted = Target(job["triple"], job["cpu"], tuple(job["features"]), job["num_cores"], tuple(job["glibc"]))
-        compiled = compile_module(module, tvm.target.Target(_target(job)), machine_for(wanted))
-        if compiled.unscheduled:
-            print("no rule matched", ", ".join(compiled.unscheduled), file=sys.stderr)
-        link = _linker(job["linkers"], tuple(job["glibc"]))
-        compiled.executable.export_library(job["output"], fcompile=link, workspace_dir=str(_workspace(job)))
+        return from_onnx(model, shape_dict=dict(shapes), keep_params_in_input=False), said
+
+
+def export(executable: Any, job: Mapping[str, Any], folder: Path) -> None:
+    """Link an executable into the job's output; its parts are written to a folder."""
+    link = _linker(job["linkers"], tuple(job["glibc"]))
+    executable.export_library(job["output"], fcompile=link, workspace_dir=str(folder))
+
+
+def machine_of(job: Mapping[str, Any]) -> Machine:
+    """Return what the rules must know of the job's CPU."""
+    triple, cpu, features = job["triple"], job["cpu"], tuple(job["features"])
+    return machine_for(Target(triple, cpu, features, job["num_cores"], tuple(job["glibc"])))
+
+
+def target_of(job: Mapping[str, Any]) -> Any:
+    """Return TVM's word for the job's CPU."""
+    import tvm
+
+    target = {"kind": "llvm", "mtriple": job["triple"], "mcpu": job["cpu"], "num-cores": job["num_cores"]}
+    return tvm.target.Target({**target, "mattr": job["features"]} if job["features"] else target)
 
 
 @contextlib.contextmanager
@@ -134,11 +199,6 @@ def _told_as(kind: FailureKind, who: str, said: io.StringIO) -> Iterator[None]:
         words = f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
         print(error, file=sys.stderr)
         raise Unbuilt(FailureKind.MEMORY if memory else kind, f"{place}: {words}") from error
-
-
-def _target(job: Mapping[str, Any]) -> dict[str, object]:
-    target = {"kind": "llvm", "mtriple": job["triple"], "mcpu": job["cpu"], "num-cores": job["num_cores"]}
-    return {**target, "mattr": job["features"]} if job["features"] else target
 
 
 def _linker(commands: Sequence[Sequence[str]], floor: tuple[int, ...]) -> Link:
@@ -159,8 +219,12 @@ def _linker(commands: Sequence[Sequence[str]], floor: tuple[int, ...]) -> Link:
     return link
 
 
-def _be_the_first_to_go() -> None:
-    """Die with the parent, and before it when memory runs out."""
+def be_the_first_to_go() -> None:
+    """Die with the parent, and before it when memory runs out; and do without PyTorch.
+
+    TVM takes it along where it is installed, for two seconds and hundreds of megabytes, and needs it for nothing here.
+    """
+    sys.modules["torch"] = None  # type: ignore[assignment]
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

@@ -6,10 +6,12 @@ import sys
 
 import typer
 
-from hwloop.cli import devices, emulator, results
+from hwloop.cli import devices, emulator, results, spaces
 from hwloop.cli.compare import compare
+from hwloop.cli.export import export
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
+from hwloop.cli.tune import tune
 from hwloop.errors import HwloopError
 
 INTERRUPTED = 130
@@ -24,9 +26,12 @@ app = typer.Typer(
 )
 app.command(name="measure")(measure)
 app.command(name="compare")(compare)
+app.command(name="export")(export)
+app.command(name="tune")(tune)
 app.add_typer(devices.app, name="devices")
 app.add_typer(emulator.app, name="emulator")
 app.add_typer(results.app, name="results")
+app.add_typer(spaces.app, name="spaces")
 
 
 @app.callback(invoke_without_command=True)

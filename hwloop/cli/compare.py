@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop.cli.comparison_view import as_item, lines
+from hwloop.cli.models import candidate_files
 from hwloop.cli.options import parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import BAD_RESULT, print_json, say
 from hwloop.errors import UsageError
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The baseline: an ONNX file, or a measurement's id.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it: a file or an id.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="The baseline: an ONNX file, a candidate, or a measurement's id.")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
     device: Annotated[
         str | None, typer.Option("--device", "-d", help="The device; needed where the fleet has several.")
     ] = None,
@@ -64,6 +67,7 @@ def compare(
     Examples:
       hwloop compare old.onnx new.onnx -d local
       hwloop compare model.onnx model.onnx -r onnxruntime -r tvm -d kitchen-pi
+      hwloop compare vit-mini@largest vit-mini@7 -d local
       hwloop compare 0192f3a1 0192f3b7 --max-slowdown 2% --json
     """
     from hwloop.compare.judge import is_regression
@@ -111,11 +115,11 @@ def _run(
     from hwloop.store import Store
 
     sizes = parse_shapes(shapes)
-    chosen = _device(load_fleet(devices_file).select([device_name] if device_name else []))
+    chosen = one_device(load_fleet(devices_file).select([device_name] if device_name else []))
     protocol = protocol_for(chosen, seconds, threads=threads, seed=seed, process_deadline_s=deadline_s)
     runtimes: dict[str, Runtime] = {"onnxruntime": OnnxRuntime(), "tvm": Tvm()}
-    with Store.open(store_path()) as store:
-        contenders = find_contenders(words, sizes, names, runtimes, store, seed)
+    with candidate_files(words, sizes, seed) as (exported, others), Store.open(store_path()) as store:
+        contenders = find_contenders(words, exported, others, names, runtimes, store, seed)
         with _bar(protocol) as progressed:
             return compare(
                 contenders,
@@ -164,10 +168,15 @@ def _runtime_names(given: Sequence[str]) -> list[str]:
     return [*given, *given][:2] if given else ["onnxruntime", "onnxruntime"]
 
 
-def _device(chosen: Sequence[Device]) -> Device:
+def one_device(chosen: Sequence[Device]) -> Device:
+    """Return the one device of a selection.
+
+    Raises:
+        UsageError: there are several.
+    """
     if len(chosen) != 1:
         raise UsageError(
-            "one device is compared on, and this names several",
+            "this takes one device, and several are named",
             remedy=f"Name one with -d: {', '.join(device.name for device in chosen)}.",
         )
     return chosen[0]

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.cli.candidate_view import part_sums, with_candidates
+from hwloop.cli.models import MODEL_HELP, POLICY_HELP, WEIGHTS_HELP, Asked, workloads_for
 from hwloop.cli.options import RUNTIMES, parse_pairs, parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import BAD_RESULT, DEVICE_FAILED, print_json, say
 
 if TYPE_CHECKING:
     from hwloop.measure import Outcome
     from hwloop.records import TimingProtocol
+    from hwloop.search.model_files import ModelFile
 
 INTERRUPTED = 130
 
 
 def measure(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL", help="ONNX files.", show_default=False)],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)
+    ] = None,
     device: Annotated[
         list[str] | None,
         typer.Option("--device", "-d", help="A device or a tag; all devices if none is named."),
@@ -31,7 +36,11 @@ def measure(
         typer.Option("--runtime", "-r", help="onnxruntime or tvm; all that are installed if none is named."),
     ] = None,
     shape: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="The size of a symbolic dimension.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SIZE",
+            help="The size of a symbolic dimension; of candidates: batch, length, resolution, steps.",
+        ),
     ] = None,
     given: Annotated[
         list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="An input from a file.")
@@ -45,7 +54,11 @@ def measure(
     warmup: Annotated[float, typer.Option(min=0.0, help="Most seconds of warm-up in each process.")] = 0.5,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of the runtime.")] = 1,
     deadline: Annotated[float, typer.Option(min=1.0, help="Seconds after which a process is killed.")] = 120.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of made-up inputs and of the order.")] = 0,
+    space: Annotated[str | None, typer.Option(metavar="SPACE", help="Measure samples of this space, too.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="How many samples of the space.")] = 1,
+    policy: Annotated[list[str] | None, typer.Option(metavar="[LAYER=]SCHEME", help=POLICY_HELP)] = None,
+    weights: Annotated[str, typer.Option(metavar="WEIGHTS", help=WEIGHTS_HELP)] = "random",
+    seed: Annotated[int, typer.Option(min=0, help="Of samples, weights, made-up inputs and the order.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the store has.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
     patience: Annotated[float, typer.Option(min=0.0, help="Seconds that a device may fail without progress.")] = 900.0,
@@ -60,7 +73,9 @@ def measure(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure ONNX models on devices, with every runtime, and keep every sample.
+    """Measure models on devices, with every runtime, and keep every sample.
+
+    A model is an ONNX file, or a candidate of a search space, whose parts are measured each.
 
     Exit code: 0 all is measured, or says why not; 1 outputs are wrong; 2 wrong usage or input; 3 a device failed.
 
@@ -69,6 +84,8 @@ def measure(
       hwloop measure model.onnx -d local
       hwloop measure a.onnx b.onnx -d pi4 -r onnxruntime --shape batch=1
       hwloop measure model.onnx -d arm64 --json > results.json
+      hwloop measure --space hat-small --sample 50 --seed 1 -d pi4 -r onnxruntime
+      hwloop measure candidates.yaml vit-mini@7 -d local
     """
     from hwloop.records import TimingProtocol
 
@@ -82,11 +99,14 @@ def measure(
         process_deadline_s=deadline,
     )
     care = _Care(fresh, wait, patience, each, despite_quarantine)
-    outcome = _run(models, device or [], runtime or [], shape or [], given or [], protocol, care, devices_file)
+    asked = Asked(models or [], space, sample, policy or [], weights, seed)
+    outcome, files = _run(asked, device or [], runtime or [], shape or [], given or [], protocol, care, devices_file)
     if as_json:
-        print_json([measurement.as_json() for measurement in outcome.measurements])
+        print_json(with_candidates(outcome.measurements, files))
     elif outcome.measurements:
         _print_table(outcome)
+        for line in part_sums(outcome.measurements, files):
+            typer.echo(line)
     raise typer.Exit(_exit_code(outcome))
 
 
@@ -102,7 +122,7 @@ class _Care:
 
 
 def _run(
-    models: list[Path],
+    asked: Asked,
     device_names: list[str],
     runtime_names: list[str],
     shapes: list[str],
@@ -110,7 +130,8 @@ def _run(
     protocol: TimingProtocol,
     care: _Care,
     devices_file: Path | None,
-) -> Outcome:
+) -> tuple[Outcome, dict[str, ModelFile]]:
+    """Return what came of the run, and the file that stands behind each model's name."""
     sizes = parse_shapes(shapes)
     files = {name: Path(path) for name, path in parse_pairs("--input", inputs).items()}
     refuse_strange_runtimes(runtime_names)
@@ -121,32 +142,31 @@ def _run(
     from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
     from hwloop.exporter.runtimes.tvm import Tvm
     from hwloop.measure import MeasureJob, measure
-    from hwloop.measure.workload import load_workloads
     from hwloop.paths import store_path
     from hwloop.store import Store
 
-    workloads = load_workloads(models, sizes, files, protocol.seed)
     known = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
     wanted = runtime_names or _installed_runtimes()
     chosen = [known[name]() for name in RUNTIMES if name in wanted]
     named = {device.name for device in devices if device.name in device_names}
     tagged = frozenset(device.name for device in devices if device_names) - named
-    job = MeasureJob(
-        workloads,
-        devices,
-        chosen,
-        protocol,
-        fresh=care.fresh,
-        wait=care.wait,
-        patience_s=care.patience_s,
-        despite_quarantine=care.despite_quarantine,
-        sharing=frozenset() if care.each else tagged,
-    )
-    with Store.open(store_path()) as store, Progress() as progress:
-        outcome = measure(job, store, progress)
+    with workloads_for(asked, sizes, files) as (workloads, found):
+        job = MeasureJob(
+            workloads,
+            devices,
+            chosen,
+            protocol,
+            fresh=care.fresh,
+            wait=care.wait,
+            patience_s=care.patience_s,
+            despite_quarantine=care.despite_quarantine,
+            sharing=frozenset() if care.each else tagged,
+        )
+        with Store.open(store_path()) as store, Progress() as progress:
+            outcome = measure(job, store, progress)
     if outcome.interrupted:
         say("Stopped. What was measured is kept; the same command goes on from there.")
-    return outcome
+    return outcome, {workload.name: file for workload, file in zip(workloads, found, strict=True)}
 
 
 def _installed_runtimes() -> list[str]:

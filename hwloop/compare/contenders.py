@@ -129,21 +129,24 @@ AnyContender = FileContender | StoredContender
 
 def find_contenders(
     words: Sequence[str],
+    exported: Mapping[str, Path],
     shapes: Mapping[str, int],
     names: Sequence[str],
     runtimes: Mapping[str, Runtime],
     store: Store,
     seed: int,
 ) -> list[AnyContender]:
-    """Return what each word names: a file, else a stored measurement by the first digits of its id.
+    """Return what each word names: a candidate, a file, or a stored measurement by the first digits of its id.
 
-    `names` are the runtimes of files, one for each word; a measurement has its own.
+    `exported` has the files of those words that name candidates. `names` are the runtimes of files, one for each
+    word; a measurement has its own.
 
     Raises:
         ModelError: a file is no model that can be measured.
-        UsageError: a word names neither, or the measurement's artifact is not kept any more.
+        UsageError: a word names none of them, or the measurement's artifact is not kept any more.
     """
     paths = {word: Path(word) for word in words if Path(word).exists() or Path(word).suffix == ".onnx"}
+    paths |= exported
     loaded = load_workloads(list(paths.values()), shapes, {}, seed)
     workloads = dict(zip(dict.fromkeys(paths.values()), loaded, strict=True))
     found: list[AnyContender] = []

@@ -1,4 +1,4 @@
-"""The cells that one device has at hand: one thread makes them ready while another one times them."""
+"""The cells that one device has at hand: some threads make them ready while another one times them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEETING_S = 10.0
 class Bench:
     """The cells of one device, over all of its sessions.
 
-    In each session one thread takes keys, makes cells of them and puts them here, and another one asks for the next
+    In each session some threads take keys, make cells of them and put them here, and another one asks for the next
     cell to be timed. `shares` is whether the device shares them with those that equal it.
     """
 
@@ -100,8 +100,9 @@ class Bench:
 
     def take(self) -> CellKey | None:
         """Return the next key to make a cell of, when there is one; None at the end of all or of the session."""
-        if self._half_made:
-            return self._half_made.pop(0)
+        with self._changed:
+            if self._half_made:
+                return self._half_made.pop(0)
         # What equal devices have measured before is not measured again, so they are awaited.
         while self._shares and not (self._sharing.all_met or self._meeting.expired or self.stopped.is_set()):
             self.stopped.wait(LOOK_S)

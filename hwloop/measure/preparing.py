@@ -107,7 +107,7 @@ class Preparer:
         known = self._known(unbuilt, equals)
         if known and known.failure and known.failure.kind is FailureKind.UNSUPPORTED:
             return known
-        with self._quiet.noise() if runtime.compiles else nullcontext():
+        with self._quiet.compiling() if runtime.compiles else nullcontext():
             built = runtime.build(workload.model, target, provisioned.version, Deadline.after(BUILD_S))
         if isinstance(built, Failure):
             return Unbuilt(unbuilt, built)

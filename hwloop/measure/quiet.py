@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ class Quiet:
         self._noise = 0
         self._timing = False
         self._timings_waiting = 0
+        self._compilers = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
 
     @contextmanager
     def timing(self) -> Iterator[None]:
@@ -43,3 +45,9 @@ class Quiet:
             with self._changed:
                 self._noise -= 1
                 self._changed.notify_all()
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Make noise as a compiler: no more of them at once than this host has processors."""
+        with self._compilers, self.noise():
+            yield

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from hwloop.errors import HwloopError, InfrastructureError
 from hwloop.measure.cells import CellKey
+from hwloop.measure.describing import describe
 from hwloop.measure.device import DeviceRun
 from hwloop.measure.job import MeasureJob, Observer, Outcome
 from hwloop.measure.quiet import Quiet
@@ -27,6 +28,7 @@ def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
         HwloopError: what is no device's fault, such as a store that cannot be written.
     """
     outcome = Outcome()
+    describe(job.workloads, store)
     quiet = Quiet()
     sharing: Sharing[CellKey] = Sharing(job.sharing)
     with scratch_folder("inputs") as folder:

@@ -1,6 +1,10 @@
-"""The thread that makes a device's cells ready, session after session."""
+"""The threads that make a device's cells ready, session after session."""
 
 from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from hwloop.devices.provision import ProvisionedRuntime
 from hwloop.devices.session import DeviceSession
@@ -10,6 +14,8 @@ from hwloop.measure.job import DeviceClock, MeasureJob, Observer
 from hwloop.measure.ledger import Ledger
 from hwloop.measure.preparing import Preparer, Unbuilt
 from hwloop.records import Limits, Measurement, Target
+
+BUILDERS = len(os.sched_getaffinity(0))
 
 
 class Supply:
@@ -34,26 +40,38 @@ class Supply:
         self._clock = clock
 
     def run(self, session: DeviceSession, target: Target, limits: Limits) -> None:
-        """Make cells ready until there are no more, or the session ends; what is raised goes to the timing thread."""
-        error: BaseException | None = None
-        try:
-            self._supply(session, target, limits)
-        except BaseException as raised:  # noqa: BLE001  the timing thread raises it
-            error = raised
-        self._bench.end_of_cells(error)
+        """Make cells ready, several at once, until there are no more, or the session ends.
 
-    def _supply(self, session: DeviceSession, target: Target, limits: Limits) -> None:
-        runtimes: dict[str, ProvisionedRuntime] = {}
-        for cell in self._bench.cells:
-            self._preparer.bring_back(session, cell)
-            self._bench.put_back(cell)
+        What is raised goes to the timing thread, at once.
+        """
+        runtimes = _Provisioned(session, self._preparer, self._clock)
+
+        def worker() -> bool:
+            try:
+                self._supply(session, target, limits, runtimes)
+            except BaseException as error:  # noqa: BLE001  the timing thread raises it
+                self._bench.end_of_cells(error)
+                return False
+            return True
+
+        try:
+            for cell in self._bench.cells:
+                self._preparer.bring_back(session, cell)
+                self._bench.put_back(cell)
+        except BaseException as error:  # noqa: BLE001  the timing thread raises it
+            self._bench.end_of_cells(error)
+            return
+        with ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"build-{self._device}") as pool:
+            workers = [pool.submit(worker) for _ in range(BUILDERS)]
+        if all(one.result() for one in workers):
+            self._bench.end_of_cells()
+
+    def _supply(self, session: DeviceSession, target: Target, limits: Limits, runtimes: _Provisioned) -> None:
         while (key := self._bench.take()) is not None:
-            if key.runtime not in runtimes:
-                with self._clock.adding_to("provision_s"):
-                    runtimes[key.runtime] = self._preparer.provision(session, self._preparer.runtime(key))
+            provisioned = runtimes.get(key)
             doing = f"building {self._job.workloads[key.workload].name} for {key.runtime}"
             self._observer.progressed(self._device, doing, self._bench.share_done)
-            made = self._preparer.prepare(session, key, runtimes[key.runtime], target, self._bench.equals)
+            made = self._preparer.prepare(session, key, provisioned, target, self._bench.equals)
             self._take_in(key, made, limits)
 
     def _take_in(self, key: CellKey, made: Cell | Measurement | Unbuilt, limits: Limits) -> None:
@@ -68,3 +86,22 @@ class Supply:
             self._ledger.fail_unbuilt(key, made.subject, made.failure)
         else:
             self._ledger.keep(key, made, reused=True)
+
+
+class _Provisioned:
+    """The runtimes of one session, each brought to the device when the first cell needs it."""
+
+    def __init__(self, session: DeviceSession, preparer: Preparer, clock: DeviceClock) -> None:
+        self._session = session
+        self._preparer = preparer
+        self._clock = clock
+        self._runtimes: dict[str, ProvisionedRuntime] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: CellKey) -> ProvisionedRuntime:
+        """Return a cell's runtime."""
+        with self._lock:
+            if key.runtime not in self._runtimes:
+                with self._clock.adding_to("provision_s"):
+                    self._runtimes[key.runtime] = self._preparer.provision(self._session, self._preparer.runtime(key))
+            return self._runtimes[key.runtime]

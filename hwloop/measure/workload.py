@@ -7,23 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwloop.errors import UsageError
+from hwloop.exporter.costs import costs_of
 from hwloop.exporter.inputs import Inputs, make_inputs
 from hwloop.exporter.model import Model, load_model
+from hwloop.records import Candidate, ModelFacts
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A model under the name that tables show, with its inputs and their right outputs."""
+    """A model under the name that tables show, with its inputs and their right outputs.
+
+    `candidate` is what it was exported from, if anything.
+    """
 
     name: str
     model: Model
     inputs: Inputs
+    candidate: Candidate | None = None
 
     @property
     def batch(self) -> int:
         """The first dimension of the first input; 1 where there is none."""
         shape = self.model.inputs[0].shape if self.model.inputs else ()
         return shape[0] if shape else 1
+
+    def facts(self) -> ModelFacts:
+        """Return what the model costs, told from its graph."""
+        import onnx
+
+        model = self.model
+        sizes = {f"{spec.name}:{axis}": size for spec in model.inputs for axis, size in enumerate(spec.shape)}
+        graph = onnx.load(model.path, format="protobuf", load_external_data=False)
+        costs = costs_of(graph, {**model.dims, **sizes}, model.size_bytes)
+        return ModelFacts(model.digest, self.inputs.digest, self.name, costs, self.candidate)
 
 
 def load_workloads(

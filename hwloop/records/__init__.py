@@ -2,8 +2,10 @@
 
 from hwloop.records.artifact import Artifact, RuntimeNeeds, TensorSpec, WheelNeed
 from hwloop.records.candidate import Arch, Candidate, QuantPolicy, Scheme
+from hwloop.records.costs import Costs
 from hwloop.records.device import DeviceFacts, Target
 from hwloop.records.evidence import Conditions, Evidence
+from hwloop.records.kernel import Kernel, KernelKind
 from hwloop.records.limits import Limits, usual_limits
 from hwloop.records.measurement import (
     Failure,
@@ -14,6 +16,7 @@ from hwloop.records.measurement import (
     Summary,
     Verdict,
 )
+from hwloop.records.model_facts import ModelFacts, TrainingRow
 from hwloop.records.protocol import ProcessBudget, TimingProtocol
 
 __all__ = [
@@ -21,12 +24,16 @@ __all__ = [
     "Artifact",
     "Candidate",
     "Conditions",
+    "Costs",
     "DeviceFacts",
     "Evidence",
     "Failure",
     "FailureKind",
+    "Kernel",
+    "KernelKind",
     "Limits",
     "Measurement",
+    "ModelFacts",
     "ProcessBudget",
     "ProcessRun",
     "QuantPolicy",
@@ -37,6 +44,7 @@ __all__ = [
     "Target",
     "TensorSpec",
     "TimingProtocol",
+    "TrainingRow",
     "Verdict",
     "WheelNeed",
     "usual_limits",

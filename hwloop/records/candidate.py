@@ -119,8 +119,18 @@ class Candidate:
         """Return the JSON form, which is the form of a candidate's file, too."""
         return {"space": self.space, "arch": dict(self.arch.choices), "policy": self.policy.as_json()}
 
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Candidate:
+        """Return what `as_json` gave the JSON form of.
 
-def _scheme(name: str, scheme: object) -> Scheme:
+        Raises:
+            KeyError, TypeError: this is no candidate's form.
+            UsageError: its policy has an unknown scheme.
+        """
+        return cls(found["space"], Arch(found["arch"]), QuantPolicy(found["policy"]))
+
+
+def _scheme(name: str, scheme: str) -> Scheme:
     try:
         return Scheme(scheme)
     except ValueError:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from hwloop.errors import StoreError
 from hwloop.store.comparison_tables import comparison_tables
+from hwloop.store.model_table import model_table
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -84,7 +85,7 @@ def verdict_columns(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, comparison_tables, verdict_columns)
+MIGRATIONS: tuple[Migration, ...] = (first_tables, comparison_tables, verdict_columns, model_table)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

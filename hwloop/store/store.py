@@ -80,7 +80,7 @@ class Store:
     def finished(self, key: str) -> Measurement | None:
         """Return the newest finished measurement with this key, without runs."""
         found = self._read(f"{FINISHED} WHERE m.key = ? ORDER BY m.id DESC LIMIT 1", [key])
-        return self._parsed(rows.measurement_of, found[0]) if found else None
+        return self.parsed(rows.measurement_of, found[0]) if found else None
 
     def unfinished(self, key: str) -> tuple[str, list[ProcessRun]] | None:
         """Return the id and the runs of the newest measurement with this key that has no outcome.
@@ -135,7 +135,7 @@ class Store:
     def query(self, filters: Filters | None = None, *, with_runs: bool = False) -> list[Measurement]:
         """Return the finished measurements that pass the filters, newest first."""
         found = self._read(*(filters or Filters()).sql())
-        return [self._parsed(rows.measurement_of, row, self.runs(row["id"]) if with_runs else ()) for row in found]
+        return [self.parsed(rows.measurement_of, row, self.runs(row["id"]) if with_runs else ()) for row in found]
 
     def get(self, prefix: str, *, with_runs: bool = True) -> Measurement:
         """Return the finished measurement whose id begins with `prefix`.
@@ -157,12 +157,12 @@ class Store:
                 f"several measurements have ids that begin with {prefix!r}",
                 remedy=f"Give more digits: {', '.join(row['id'] for row in found[:3])}.",
             )
-        return self._parsed(rows.measurement_of, found[0], self.runs(found[0]["id"]) if with_runs else ())
+        return self.parsed(rows.measurement_of, found[0], self.runs(found[0]["id"]) if with_runs else ())
 
     def runs(self, measurement_id: str) -> list[ProcessRun]:
         """Return the processes of a measurement, in order."""
         found = self._read("SELECT * FROM run WHERE measurement_id = ? ORDER BY idx", [measurement_id])
-        return [self._parsed(rows.run_of, row) for row in found]
+        return [self.parsed(rows.run_of, row) for row in found]
 
     def claim(self, row_id: str) -> bool:
         """Claim what is unfinished; False if another living Store is at it."""
@@ -177,6 +177,13 @@ class Store:
     def read(self, sql: str, values: Sequence[object]) -> list[sqlite3.Row]:
         """Return the rows of a query, for the other modules of the store."""
         return self._read(sql, values)
+
+    def parsed(self, make: Callable[..., T], row: sqlite3.Row, *more: object) -> T:
+        """Return a row as a record; one that holds something else was damaged on the disk."""
+        try:
+            return make(row, *more)
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"{self.path}: it is damaged: a row cannot be read ({error})", remedy=DAMAGED) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -197,13 +204,6 @@ class Store:
     def _read(self, sql: str, values: Sequence[object]) -> list[sqlite3.Row]:
         with self._lock, clear_errors(self.path):
             return self._db.execute(sql, values).fetchall()
-
-    def _parsed(self, make: Callable[..., T], row: sqlite3.Row, *more: object) -> T:
-        """Return a row as a record; one that holds something else was damaged on the disk."""
-        try:
-            return make(row, *more)
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"{self.path}: it is damaged: a row cannot be read ({error})", remedy=DAMAGED) from error
 
     @contextmanager
     def _write(self, measurement_id: str) -> Iterator[None]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from hwloop import packages
 from hwloop.deadline import Deadline
-from hwloop.devices import provision as module
 from hwloop.devices.provision import provision
 from hwloop.digests import digest_file
 from hwloop.errors import DeviceUnsuited, FetchError
@@ -48,7 +48,7 @@ def test_tvm_comes_as_two_small_libraries_for_the_devices_architecture(facts, el
 
 def test_what_was_fetched_once_is_not_fetched_again(monkeypatch):
     fetch(OnnxRuntime().needs(), BOX)
-    monkeypatch.setattr(module.subprocess, "run", lambda *words, **more: pytest.fail("pip was started"))
+    monkeypatch.setattr(packages.subprocess, "run", lambda *words, **more: pytest.fail("pip was started"))
     found, said = fetch(OnnxRuntime().needs(), BOX)
     assert said == [] and found.folder.archives
 

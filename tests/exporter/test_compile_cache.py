@@ -1,7 +1,6 @@
 """Compiled files are found by what they were made from, whole or not at all."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -16,38 +15,31 @@ def cache(tmp_path) -> CompileCache:
     return CompileCache(tmp_path / "cache")
 
 
-def built(folder: Path, content: bytes = b"code") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "model.so"
-    path.write_bytes(content)
-    return path
-
-
-def test_what_was_kept_is_found_again(cache, tmp_path):
+def test_what_was_kept_is_found_again(cache):
     assert cache.find(RECIPE) is None
-    kept = cache.keep(RECIPE, built(tmp_path))
+    kept = cache.keep(RECIPE, "model.so", b"code")
     assert cache.find(dict(reversed(RECIPE.items()))) == kept
     assert kept[0].read_bytes() == b"code" and kept[1] == digest_bytes(b"code")
 
 
-def test_another_recipe_is_another_file(cache, tmp_path):
-    cache.keep(RECIPE, built(tmp_path))
+def test_another_recipe_is_another_file(cache):
+    cache.keep(RECIPE, "model.so", b"code")
     assert cache.find({**RECIPE, "target": ["x86_64-linux-gnu"]}) is None
 
 
 @pytest.mark.parametrize("name", ["model.so", "note.json"])
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"{}"), lambda path: path.unlink()])
-def test_a_damaged_entry_is_as_good_as_none_and_can_be_made_again(cache, tmp_path, name, damage):
-    path, _ = cache.keep(RECIPE, built(tmp_path))
+def test_a_damaged_entry_is_as_good_as_none_and_can_be_made_again(cache, name, damage):
+    path, _ = cache.keep(RECIPE, "model.so", b"code")
     damage(path.parent / name)
     assert cache.find(RECIPE) is None
-    again, _ = cache.keep(RECIPE, built(tmp_path))
+    again, _ = cache.keep(RECIPE, "model.so", b"code")
     assert again.read_bytes() == b"code"
 
 
 def test_of_many_at_once_one_is_kept_and_all_get_it(cache, tmp_path):
     def keep(index: int):
-        return cache.keep(RECIPE, built(tmp_path / str(index), b"code %d" % index))
+        return cache.keep(RECIPE, "model.so", b"code %d" % index)
 
     with ThreadPoolExecutor(8) as pool:
         kept = set(pool.map(keep, range(8)))
@@ -57,5 +49,12 @@ def test_of_many_at_once_one_is_kept_and_all_get_it(cache, tmp_path):
 
 def test_a_file_that_cannot_be_kept_leaves_nothing(cache, tmp_path):
     with pytest.raises(FileNotFoundError):
-        cache.keep(RECIPE, tmp_path / "nowhere.so")
+        cache.keep(RECIPE, "no/folder.so", b"code")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_kernels_of_a_recipe_are_known_once_it_was_compiled(cache):
+    assert cache.kernels(RECIPE) is None
+    cache.keep_kernels(RECIPE, ["a", "b"])
+    assert cache.kernels(RECIPE) == ["a", "b"]
+    assert cache.kernels({**RECIPE, "model": "other"}) is None

@@ -16,6 +16,7 @@ SHARED = {
     "hwloop.digests",
     "hwloop.deadline",
     "hwloop.paths",
+    "hwloop.packages",
     "hwloop.scratch",
     "hwloop.stats",
     "hwloop.verdict",

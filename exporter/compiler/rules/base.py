@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.rules.tilings import Options
 
 
 class Rule(Protocol):
@@ -16,3 +17,6 @@ class Rule(Protocol):
 
     def apply(self, kernel: Any, machine: Machine) -> Any | None:
         """Return the scheduled PrimFunc, or None when the rule does not match; `kernel` is left as it is."""
+
+    def options(self, kernel: Any, machine: Machine) -> Options:
+        """Return what else could be done with a kernel that the rule matches, for `machine.tiling`."""

@@ -25,6 +25,7 @@ from hwloop.exporter.compiler.rules.microkernel import (
 )
 from hwloop.exporter.compiler.rules.stages import Stage, read_stages, rewrite
 from hwloop.exporter.compiler.rules.tile_store import TileStore
+from hwloop.exporter.compiler.rules.tilings import Options
 from hwloop.exporter.compiler.windowing import WINDOW, Valid
 
 LONGEST_UNROLLED = 8  # places across; a wider window has a loop, and then one pixel a tile
@@ -51,6 +52,11 @@ class Channelwise:
         return kernel.with_body(_Writer(marked[0], epilogue, lanes, machine).body()).with_attr(
             "tirx.is_scheduled", True
         )
+
+    def options(self, kernel: Any, machine: Machine) -> Options:
+        """Return no options: there is one way."""
+        del kernel, machine
+        return Options()
 
 
 class _Writer:

@@ -32,6 +32,7 @@ from hwloop.exporter.compiler.rules.microkernel import (
 )
 from hwloop.exporter.compiler.rules.stages import Stage, flat, read_stages, rewrite, simplified
 from hwloop.exporter.compiler.rules.tile_store import TileStore
+from hwloop.exporter.compiler.rules.tilings import Options, Packed, place_of, tilings_for
 from hwloop.exporter.compiler.windowing import CHANNELS_INSIDE, WINDOW, Valid, Window
 
 
@@ -43,14 +44,33 @@ class Convolution:
     def apply(self, kernel: Any, machine: Machine) -> Any | None:
         """Return the kernel on register tiles; None if it is no convolution, or what follows does not fit on tiles."""
         stages = read_stages(kernel) or []
-        marked = [stage for stage in stages if WINDOW in stage.annotations and PANEL in stage.annotations]
-        if len(marked) != 1 or not isinstance(marked[0].value, tirx.Add):
-            return None  # where no place lies in the image, TVM leaves nothing to add
+        stage = _convolution(stages)
+        if stage is None:
+            return None
         try:
-            epilogue = Epilogue(stages, marked[0], machine.float_lanes)
+            epilogue = Epilogue(stages, stage, machine.float_lanes)
         except Unmatched:
             return None
-        return kernel.with_body(_Writer(marked[0], epilogue, machine).body()).with_attr("tirx.is_scheduled", True)
+        return kernel.with_body(_Writer(stage, epilogue, machine).body()).with_attr("tirx.is_scheduled", True)
+
+    def options(self, kernel: Any, machine: Machine) -> Options:
+        """Return other tiles of pixels by channels, and the packed weights."""
+        stage = _convolution(read_stages(kernel) or [])
+        if stage is None:
+            return Options()
+        weights = stage.value.b.b.source
+        across, columns, depth = stage.extents[2], stage.extents[3] // int(weights.shape[0]), prod(stage.depths)
+        panels = Panels(columns, depth, int(stage.annotations[PANEL]), machine.float_lanes)
+        vectors = panels.width // panels.lanes
+        own = Tile(best_rows(across, vectors, machine), vectors)
+        tilings = tilings_for(across, columns, depth, own, cores_for(prod(stage.extents) * depth, machine), machine)
+        return Options(tilings, Packed(place_of(weights, kernel.params), panels))
+
+
+def _convolution(stages: Sequence[Stage]) -> Stage | None:
+    marked = [stage for stage in stages if WINDOW in stage.annotations and PANEL in stage.annotations]
+    # Where no place lies in the image, TVM leaves nothing to add.
+    return marked[0] if len(marked) == 1 and isinstance(marked[0].value, tirx.Add) else None
 
 
 def window_of(stage: Stage) -> Window:
@@ -87,7 +107,9 @@ class _Writer:
         """Return the kernel's body: every core's share of the tiles."""
         stage = self._stage
         depth = prod(stage.depths)
-        panels = Panels(self._columns, depth, int(stage.annotations[PANEL]), self._lanes)
+        tiling = self._machine.tiling
+        width = tiling.vectors * self._lanes if tiling else int(stage.annotations[PANEL])
+        panels = Panels(self._columns, depth, width, self._lanes)
         cores = cores_for(prod(stage.extents) * depth, self._machine)
 
         def part(core: Any) -> Any:

@@ -16,6 +16,7 @@ from hwloop.exporter.compiler.rules.microkernel import allocating, kernel_body, 
 from hwloop.exporter.compiler.rules.runs import Run, Spot, chooses, reads_in, spot_of
 from hwloop.exporter.compiler.rules.sharing import cores_for, shared
 from hwloop.exporter.compiler.rules.stages import loads_of, read_stages, rewrite, unflatten
+from hwloop.exporter.compiler.rules.tilings import Options
 
 VECTORS = 4  # in one turn of the loop along a run
 UNROLLED = 8  # vectors of a run that are written out one by one
@@ -37,6 +38,11 @@ class Elementwise:
         values = [value for _, value in chain.steps]
         parts = [_Runs(chain, box, machine).body() for box in boxes(values, chain.axes, chain.extents)]
         return kernel.with_body(kernel_body(sequence(parts))).with_attr("tirx.is_scheduled", True)
+
+    def options(self, kernel: Any, machine: Machine) -> Options:
+        """Return no options: there is one way."""
+        del kernel, machine
+        return Options()
 
 
 class _Runs:

@@ -12,9 +12,10 @@ from hwloop.exporter.compiler.packing import DOT
 from hwloop.exporter.compiler.rules.epilogue import Epilogue, Unmatched
 from hwloop.exporter.compiler.rules.integer_dot import dot_named
 from hwloop.exporter.compiler.rules.integer_factors import IntegerFactors, IntegerProduct
-from hwloop.exporter.compiler.rules.matmul import tiled
+from hwloop.exporter.compiler.rules.matmul import options_of, tiled
 from hwloop.exporter.compiler.rules.product import product_from
 from hwloop.exporter.compiler.rules.stages import Stage, loads_of, read_stages
+from hwloop.exporter.compiler.rules.tilings import Options
 
 
 class IntegerMatmul:
@@ -34,6 +35,11 @@ class IntegerMatmul:
             return None
         body = tiled(product.shape, IntegerFactors(product, machine), epilogue, machine)
         return kernel.with_body(body).with_attr("tirx.is_scheduled", True)
+
+    def options(self, kernel: Any, machine: Machine) -> Options:
+        """Return other tiles, and the packed side if there is one."""
+        product = _product(read_stages(kernel) or [], machine)
+        return options_of(product.shape, IntegerFactors(product, machine), kernel, machine) if product else Options()
 
 
 def _product(stages: Sequence[Stage], machine: Machine) -> IntegerProduct | None:

@@ -29,6 +29,7 @@ from hwloop.exporter.compiler.rules.microkernel import (
 )
 from hwloop.exporter.compiler.rules.product import Product, product_of
 from hwloop.exporter.compiler.rules.stages import read_stages
+from hwloop.exporter.compiler.rules.tilings import Options, Packed, place_of, tilings_for
 
 
 class Matmul:
@@ -48,6 +49,25 @@ class Matmul:
             return None
         body = tiled(product, FloatFactors(product, machine), epilogue, machine)
         return kernel.with_body(body).with_attr("tirx.is_scheduled", True)
+
+    def options(self, kernel: Any, machine: Machine) -> Options:
+        """Return other tiles, and the packed side if there is one."""
+        product = product_of(read_stages(kernel) or [])
+        return options_of(product, FloatFactors(product, machine), kernel, machine) if product else Options()
+
+
+def options_of(product: Product, factors: Factors, kernel: Any, machine: Machine) -> Options:
+    """Return the other tiles for a kernel that computes a product."""
+    rows, lanes = prod(product.rows), machine.float_lanes
+    sizes = rows, product.columns, factors.steps
+    vectors = product.panel // lanes or best_tile(*sizes, machine).vectors
+    own = Tile(best_rows(rows, vectors, machine), vectors)
+    cores = cores_for(prod(product.batch) * rows * product.columns * product.depth, machine)
+    packed = None
+    if product.panel:
+        panels = Panels(product.columns, factors.steps, product.panel, lanes)
+        packed = Packed(place_of(product.right.source, kernel.params), panels)
+    return Options(tilings_for(*sizes, own, cores, machine), packed)
 
 
 def tiled(product: Product, factors: Factors, epilogue: Epilogue, machine: Machine) -> Any:
@@ -71,7 +91,8 @@ class _Writer:
     def body(self) -> Any:
         """Return the kernel's body: every core's share of the tiles."""
         product = self._product
-        width = product.panel or self._tile(product.columns).vectors * self._lanes
+        told = None if self._machine.tiling else product.panel
+        width = told or self._tile(product.columns).vectors * self._lanes
         panels = Panels(product.columns, self._factors.steps, width, self._lanes)
         work = self._batch * self._rows * product.columns * product.depth
         cores = cores_for(work, self._machine)

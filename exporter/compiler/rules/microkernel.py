@@ -49,31 +49,35 @@ def cycles(tile: Tile, machine: Machine) -> float:
     return max(tile.sums, LEAST_SUMS, tile.rows + tile.vectors) / 2
 
 
-def best_tile(rows: int, columns: int, depth: int, machine: Machine) -> Tile:
-    """Return the tile that covers `rows` x `columns` sums of `depth` products in the fewest cycles.
+def covering_cycles(tile: Tile, rows: int, columns: int, depth: int, machine: Machine) -> float:
+    """Return about how long a tile takes to cover `rows` x `columns` sums of `depth` products; infinity if it cannot.
 
     Rows that are left over are covered by a tile that overlaps its neighbour, so they cost a whole tile; columns
     that are left over take as many vectors as they need.
     """
-    lanes = machine.float_lanes
+    width = tile.vectors * machine.float_lanes
+    if tile.rows > rows or (width > columns and tile.vectors > 1):
+        return float("inf")
+    across, rest = divmod(columns, width)
+    down = -(-rows // tile.rows)
+    total = across * (cycles(tile, machine) * depth + tile.sums)
+    if rest:
+        narrow = Tile(tile.rows, -(-rest // machine.float_lanes))
+        total += cycles(narrow, machine) * depth + narrow.sums
+    return down * total
 
-    def cost(tile: Tile) -> float:
-        width = tile.vectors * lanes
-        if tile.rows > rows or (width > columns and tile.vectors > 1):
-            return float("inf")
-        across, rest = divmod(columns, width)
-        down = -(-rows // tile.rows)
-        total = across * (cycles(tile, machine) * depth + tile.sums)
-        if rest:
-            narrow = Tile(tile.rows, -(-rest // lanes))
-            total += cycles(narrow, machine) * depth + narrow.sums
-        return down * total
 
-    return min(tiles(machine), key=lambda tile: (cost(tile), -tile.rows))
+def best_tile(rows: int, columns: int, depth: int, machine: Machine) -> Tile:
+    """Return the tile that covers `rows` x `columns` sums in the fewest cycles, unless the machine says which."""
+    if machine.tiling:
+        return Tile(machine.tiling.rows, machine.tiling.vectors)
+    return min(tiles(machine), key=lambda tile: (covering_cycles(tile, rows, columns, depth, machine), -tile.rows))
 
 
 def best_rows(rows: int, vectors: int, machine: Machine) -> int:
     """Return how many rows a tile of `vectors` vectors has, so that `rows` rows take the fewest cycles."""
+    if machine.tiling:
+        return min(machine.tiling.rows, rows)
     fitting = [tile for tile in tiles(machine) if tile.vectors == vectors and tile.rows <= rows]
     return min(fitting, key=lambda tile: (-(-rows // tile.rows) * cycles(tile, machine), -tile.rows)).rows
 

@@ -13,6 +13,7 @@ from hwloop.exporter.compiler.rules.reduction_plan import plan
 from hwloop.exporter.compiler.rules.row_sweep import RowSweep
 from hwloop.exporter.compiler.rules.sharing import cores_for, shared
 from hwloop.exporter.compiler.rules.stages import read_stages
+from hwloop.exporter.compiler.rules.tilings import Options
 
 
 class Reduction:
@@ -35,3 +36,8 @@ class Reduction:
         cores = max(cores_for(numbers, value, machine) for value in made)
         body = shared(writer.tasks, cores, writer.task, lambda tasks: allocating(writer.buffers(), tasks))
         return kernel.with_body(kernel_body(body)).with_attr("tirx.is_scheduled", True)
+
+    def options(self, kernel: Any, machine: Machine) -> Options:
+        """Return no options: there is one way."""
+        del kernel, machine
+        return Options()

@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 import tomllib
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from hwloop.deadline import Deadline
 from hwloop.devices.runner_file import runner_file
 from hwloop.errors import InfrastructureError, UsageError
+from hwloop.exporter import compile_jobs
 from hwloop.exporter.compare import compare, decode_outputs
 from hwloop.exporter.compile_cache import CompileCache
 from hwloop.exporter.inputs import make_inputs
@@ -159,7 +162,7 @@ def test_code_for_a_pi_is_aarch64_and_loads_on_its_glibc(tvm, convnet):
 
 def test_a_second_build_compiles_nothing(tvm, convnet, monkeypatch):
     first = built(tvm, convnet, batch=1)
-    monkeypatch.setattr(tvm_runtime.subprocess, "Popen", None)
+    monkeypatch.setattr(compile_jobs.subprocess, "Popen", None)
     again = built(tvm, convnet, batch=1)
     assert isinstance(again, Artifact) and again.digest == first.digest
 
@@ -248,7 +251,7 @@ def test_a_compiler_that_hangs_is_killed_with_all_that_it_started(tvm, convnet, 
     note, compiler = tmp_path / "pid", tmp_path / "compiler"
     compiler.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {note}\nwait\n")
     compiler.chmod(0o755)
-    monkeypatch.setattr(tvm_runtime.sys, "executable", str(compiler))
+    monkeypatch.setattr(compile_jobs.sys, "executable", str(compiler))
     failure = built(tvm, convnet, seconds=1, batch=1)
     assert failure.kind is FailureKind.BUILD and "deadline" in failure.message
     assert not is_running(wait_for_pid(note))
@@ -270,6 +273,37 @@ def test_code_that_needs_a_newer_glibc_than_the_device_has_is_refused(tvm, convn
     failure = built(tvm, convnet, batch=1)
     assert failure.kind is FailureKind.BUILD
     assert "needs glibc 2.99, and the device has 2.28" in failure.message
+
+
+# ── where it compiles ──
+
+
+def test_an_executor_compiles_in_processes_of_its_own(convnet, tmp_path):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
+        runtime = Tvm(CompileCache(tmp_path / "cache"), executor=elsewhere)
+        artifact = built(runtime, convnet, batch=1)
+        assert isinstance(artifact, Artifact) and not runtime.compiles
+        failure = built(runtime, convnet, seconds=0.01, batch=2)
+        assert failure.kind is FailureKind.BUILD and "deadline" in failure.message
+
+
+def test_an_executor_that_breaks_is_not_the_models_fault(convnet, tmp_path):
+    class Broken(Executor):
+        def submit(self, *_words, **_options):
+            future = Future()
+            future.set_exception(BrokenExecutor("the workers died"))
+            return future
+
+    with pytest.raises(InfrastructureError, match="the workers died"):
+        built(Tvm(CompileCache(tmp_path / "cache"), executor=Broken()), convnet, batch=1)
+
+
+def test_several_models_compile_at_once_and_one_that_crashes_is_alone_in_it(tvm, convnet, lstm):
+    with ThreadPoolExecutor(3) as pool:
+        good, bad, other = pool.map(
+            lambda one: built(tvm, *one[:1], **one[1]), [(convnet, {"batch": 1}), (lstm, {}), (convnet, {"batch": 2})]
+        )
+    assert isinstance(good, Artifact) and isinstance(other, Artifact) and isinstance(bad, Failure)
 
 
 # ── what is nobody's fault but this host's ──

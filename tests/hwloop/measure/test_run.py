@@ -16,7 +16,7 @@ from hwloop.measure import MeasureJob, device, measure
 from hwloop.measure.job import Silent
 from hwloop.measure.workload import load_workloads
 from hwloop.records import FailureKind, TimingProtocol, Verdict
-from hwloop.store import Filters, Store
+from hwloop.store import Filters, Models, Store
 from hwloop.testing.models import conv_net, perceptron
 
 QUICK = TimingProtocol(seconds=0.05, warmup_seconds=0.01, process_deadline_s=20.0)
@@ -67,6 +67,19 @@ def job(folder, devices, protocol=QUICK, **more):
     paths = [perceptron(folder / "mlp.onnx"), conv_net(folder / "conv.onnx")]
     more = {"patience_s": 1.0, **more}
     return MeasureJob(load_workloads(paths, {}, {}, 0), devices, [OnnxRuntime()], protocol, **more)
+
+
+def test_what_was_measured_stands_beside_the_kernels_of_its_model(fleet, store, tmp_path):
+    asked = job(tmp_path, [fleet.add("one")])
+    outcome = measure(asked, store, Silent())
+    for workload, found in zip(asked.workloads, outcome.measurements, strict=True):
+        assert Models(store).get(workload.model.digest) == workload.facts()
+        subject = found.subject
+        where = subject.device_identity, subject.runtime, subject.runtime_version
+        rows = [row for row in Models(store).training_rows(*where, batch=workload.batch) if row.subject == subject]
+        # This machine has other work while tests run: not every measurement is valid.
+        expected = [(found.id, workload.facts())] if found.verdict is Verdict.VALID else []
+        assert [(row.measurement_id, row.facts) for row in rows] == expected
 
 
 def test_results_come_in_the_order_of_models_and_devices(fleet, store, tmp_path):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from hwloop.errors import StoreError
-from hwloop.records import Conditions, Limits, Summary, Verdict
-from hwloop.store import Filters, Store
+from hwloop.records import Conditions, Costs, Limits, ModelFacts, Summary, Verdict
+from hwloop.store import Filters, Models, Store
 from hwloop.store.ids import new_id
 from hwloop.store.migrations import APPLICATION_ID, MIGRATIONS, migrate
 from hwloop.store.rows import outcome_row, run_row, subject_row
@@ -58,7 +58,7 @@ def test_an_empty_file_gets_every_step(db):
     assert version(db) == len(MIGRATIONS)
     assert db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert {"measurement", "run", "outcome"} <= tables
+    assert {"measurement", "run", "outcome", "model"} <= tables
 
 
 def test_every_table_is_strict(db):
@@ -97,6 +97,15 @@ def test_a_file_of_the_first_version_is_read_queried_and_goes_on_growing(tmp_pat
         stored = store.finish(again, Verdict.VALID, (), summary, limits=Limits(foreign_load=0.2))
         assert store.get(again) == replace(stored, runs=(a_run(),))
         assert (stored.summary, stored.limits) == (summary, Limits(foreign_load=0.2))
+
+
+@pytest.mark.parametrize("steps", range(1, len(MIGRATIONS)))
+def test_a_file_of_any_version_takes_models(tmp_path, db, steps):
+    migrate(db, MIGRATIONS[:steps])
+    with Store.open(tmp_path / "m.sqlite") as store:
+        facts = ModelFacts("digest", "inputs", "m", Costs(1, 4, 9, 8, ()))
+        Models(store).add([facts])
+        assert Models(store).get("digest") == facts
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(db):

@@ -1,0 +1,1 @@
+"""Quantizing the layers of ONNX graphs, each by its own scheme."""

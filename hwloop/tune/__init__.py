@@ -1,0 +1,1 @@
+"""Tuning on a device: what the exporter builds, timed in turns."""

@@ -1,0 +1,100 @@
+"""From candidates to ONNX models: one supernet, and one calibration, serve all candidates of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from hwloop.exporter.inputs import make_inputs
+from hwloop.exporter.model import load_model
+from hwloop.exporter.quantize.calibrate import calibrate
+from hwloop.exporter.quantize.layers import layers_of
+from hwloop.exporter.quantize.quantize import quantize
+from hwloop.exporter.quantize.ranges import Ranges
+from hwloop.records import Candidate, QuantPolicy, Scheme
+from hwloop.scratch import scratch_folder
+from hwloop.search.spaces.base import Setting, Space, Supernet
+from hwloop.search.subnets import Subnet, export_subnets, layer_names
+
+Batch = Mapping[str, np.ndarray]
+
+
+class CandidateExporter:
+    """Exports candidates of one space, with the weights of one supernet.
+
+    Layers in int8-static are calibrated on `batches`, arrays by input name, if they are given, and else on made-up
+    inputs from `seed`: right for latencies, too coarse for accuracies.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        supernet: Supernet,
+        setting: Setting,
+        *,
+        batches: Iterable[Batch] = (),
+        method: str = "min-max",
+        seed: int = 0,
+    ) -> None:
+        self._space = space
+        self._supernet = supernet
+        self._setting = setting
+        self._batches = list(batches)
+        self._method = method
+        self._seed = seed
+        self._ranges = Ranges()
+
+    def export(self, candidate: Candidate) -> list[Subnet]:
+        """Return the candidate's parts as ONNX models, each layer in its scheme.
+
+        Raises:
+            UsageError: the policy names a layer that is not there, or a size does not fit the subnet.
+            ModelError: the supernet does what has no ONNX form here.
+        """
+        candidate.policy.resolved(self._layers)
+        arch = self._space.choices.arch(candidate.arch.choices)
+        subnets = export_subnets(self._supernet, arch, self._setting)
+        return [replace(subnet, model=self._quantized(subnet.model, candidate.policy)) for subnet in subnets]
+
+    @cached_property
+    def _layers(self) -> list[str]:
+        return layer_names(self._supernet)
+
+    def _quantized(self, model: onnx.ModelProto, policy: QuantPolicy) -> onnx.ModelProto:
+        schemes = {layer.name: policy.scheme(layer.name) for layer in layers_of(model)}
+        if all(scheme is Scheme.FP32 for scheme in schemes.values()):
+            return model
+        static = {layer for layer, scheme in schemes.items() if scheme is Scheme.INT8_STATIC}
+        if not static.issubset(self._ranges.layers):
+            self._calibrate(model)
+        return quantize(model, QuantPolicy(schemes), self._ranges)
+
+    def _calibrate(self, model: onnx.ModelProto) -> None:
+        """Find ranges for the layers that have none yet: of the largest subnet first, then of the model at hand."""
+        models = [model]
+        if not self._ranges.layers:
+            largest = export_subnets(self._supernet, self._space.choices.largest, self._setting)
+            models = [*(subnet.model for subnet in largest), model]
+        found = dict(self._ranges.layers)
+        for one in models:
+            if not {layer.name for layer in layers_of(one)}.issubset(found):
+                found = {**calibrate(one, self._batches_for(one), self._method).layers, **found}
+        self._ranges = Ranges(found, self._method)
+
+    def _batches_for(self, model: onnx.ModelProto) -> list[Batch]:
+        names = {value.name for value in model.graph.input}
+        given = [batch for batch in self._batches if set(batch) == names]
+        return given or [made_up(model, self._seed)]
+
+
+def made_up(model: onnx.ModelProto, seed: int) -> Batch:
+    """Return an input of the right type and shape for each of a model's inputs."""
+    with scratch_folder("calibration") as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        return dict(make_inputs(load_model(path), seed).arrays)
