@@ -17,11 +17,14 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     Boosting.name: Boosting,
     KernelSum.name: KernelSum,
 }
+LEAST_ROWS_FOR_TREES = 50
 
 
 def suitable(features: Features) -> tuple[str, ...]:
     """Return the names of the estimators that can learn from these features."""
     names = [name for name in ESTIMATORS if name != KernelSum.name and features.columns]
+    if len(features) < LEAST_ROWS_FOR_TREES and Boosting.name in names:
+        names.remove(Boosting.name)
     if features.kernels is not None and {"operations", "bytes"} <= set(features.kernels.columns):
         names.append(KernelSum.name)
     return tuple(names)

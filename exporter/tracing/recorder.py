@@ -109,7 +109,7 @@ class _Recorder(TorchFunctionMode):
             place = self.scope[-1] or "the module"
             raise ModelError(
                 f"{place}: torch's {name} has no ONNX form here",
-                remedy="Write it with other functions, or add it to exporter/tracing/operators.py.",
+                remedy="Write it with other functions, or add it to exporter/tracing/operators/.",
             )
         made = operator(Call(self._graph, self.scope[-1], self.name, result), *args, **kwargs)
         for value, name in zip(_tensors(result), [made] if isinstance(made, str) else made, strict=True):

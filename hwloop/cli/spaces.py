@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="A space's name, bert:FILE.safetensors, or FILE.py:NAME.")]
+SpaceName = Annotated[
+    str, typer.Argument(metavar="SPACE", help="A space's name, bert:FILE.safetensors, or FILE.py:NAME.")
+]
 Fix = Annotated[
     list[str] | None, typer.Option(metavar="CHOICE=VALUE", help="Leave a choice no other value; repeatable.")
 ]

@@ -74,7 +74,7 @@ def test_latencies_times_c_give_predictions_times_c(factor):
 
 
 def test_the_same_data_give_the_same_model(networks):
-    features, _, noisy = networks(60)
+    features, _, noisy = networks(30)
     told = []
     for _ in range(2):
         model = Ensemble()
@@ -86,7 +86,7 @@ def test_the_same_data_give_the_same_model(networks):
 
 def test_rows_outside_what_was_measured_are_marked_and_get_wider_intervals(networks):
     features, _, noisy = networks(100)
-    model = Ensemble()
+    model = Ensemble(QUICK)
     model.fit(features, noisy)
     outside = features.values[:2].copy()
     outside[1, 1] = 40
@@ -101,7 +101,7 @@ class TestWithKernels:
     def test_kernels_alone_are_enough(self, kernels):
         features, latencies_ms = kernels(150, noise=0.01)
         asked, true = kernels(200, seed=1)
-        model = Ensemble()
+        model = Ensemble(["linear", "log-quadratic", "kernel-sum"])
         model.fit(features, latencies_ms)
         assert "kernel-sum" in model.weights
         assert accuracy(true, model.predict(asked).mean_ms).mape_percent < 8
@@ -117,7 +117,7 @@ class TestWithKernels:
 
     def test_a_saved_one_predicts_the_same(self, kernels, tmp_path):
         features, latencies_ms = kernels(60)
-        model = Ensemble()
+        model = Ensemble(["linear", "kernel-sum"])
         model.fit(features, latencies_ms)
         model.save(tmp_path / "model.npz")
         again = Ensemble.load(tmp_path / "model.npz").predict(features)
@@ -125,7 +125,7 @@ class TestWithKernels:
 
 
 def test_a_saved_model_predicts_the_same(networks, tmp_path):
-    features, _, noisy = networks(60)
+    features, _, noisy = networks(40)
     asked = Features.of(features.columns, 2 * networks(50, seed=1)[0].values)
     model = Ensemble(confidence=0.8)
     model.fit(features, noisy)
