@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hwloop.predictor.features import Features, Floats
 from hwloop.predictor.polynomial import Linear, Quadratic
 
-DEVIATIONS = 3.0
+DEVIATIONS = 4.0
 CONCENTRATED_SHARE = 0.6
 ROUNDS_INSIDE = 10
 ROWS_FOR_A_TERM = 1.5  # a model with more terms than 60 % of the rows carry decides nothing
