@@ -79,6 +79,10 @@ class CompileCache:
             json.dump(list(kernels), arriving)
         Path(arriving.name).rename(file)
 
+    def objects(self, kind: object) -> Path:
+        """Return the folder for object files of a kind; whoever writes there sees to it that they are whole."""
+        return self._root / "objects" / digest_json(kind)
+
     def _kernels(self, recipe: dict[str, object]) -> Path:
         return self._root / "kernels" / f"{digest_json(recipe)}.json"
 

@@ -99,7 +99,8 @@ class Tvm:
         kernels = self._cache.kernels(recipe)
         if kernels is not None and (found := self._cache.find(_with(recipe, kernels, schedules))):
             return found
-        compiled = self._compile(compile_request(model, target, schedules), deadline)
+        objects = self._cache.objects([COMPILER, _words(target)])
+        compiled = self._compile(compile_request(model, target, schedules, objects), deadline)
         if isinstance(compiled, Failure):
             return compiled
         self._cache.keep_kernels(recipe, compiled.kernels)
@@ -148,8 +149,8 @@ def _require_compiler(version: str) -> None:
         raise UsageError(f"the device has TVM {version}, and the compiler here makes code for {VERSION}")
 
 
-def compile_request(model: Model, target: Target, schedules: Schedules) -> dict[str, object]:
-    """Return what the compiler's process must know, as JSON."""
+def compile_request(model: Model, target: Target, schedules: Schedules, objects: Path) -> dict[str, object]:
+    """Return what the compiler's process must know, as JSON; it keeps kernels' object files in a folder `objects`."""
     return {
         "model": str(model.path.absolute()),
         "shapes": {spec.name: list(spec.shape) for spec in model.inputs},
@@ -160,6 +161,7 @@ def compile_request(model: Model, target: Target, schedules: Schedules) -> dict[
         "num_cores": target.num_cores,
         "glibc": list(target.glibc),
         "linkers": linkers_for(target),
+        "objects": str(objects.absolute()),
         "schedules": {kernel: schedule.as_json() for kernel, schedule in schedules.items()},
     }
 
@@ -176,5 +178,9 @@ def _recipe(model: Model, target: Target) -> dict[str, object]:
         "version": [VERSION, FFI_VERSION],
         "model": model.digest,
         "shapes": [list(spec.shape) for spec in model.inputs],
-        "target": [target.triple, target.cpu, list(target.features), target.num_cores, list(target.glibc)],
+        "target": _words(target),
     }
+
+
+def _words(target: Target) -> list[object]:
+    return [target.triple, target.cpu, list(target.features), target.num_cores, list(target.glibc)]

@@ -128,14 +128,16 @@ def unsupported_operators(model: Any) -> list[str]:
 
 def _compile(source: Path, job: Mapping[str, Any]) -> list[str]:
     module, said = imported(source, job["shapes"])
+    from hwloop.exporter.compiler.objects import KernelObjects
     from hwloop.exporter.compiler.pipeline import compile_module
 
     with _told_as(FailureKind.BUILD, "TVM's compiler", said):
         schedules = {kernel: schedule_from_json(found) for kernel, found in job["schedules"].items()}
-        compiled = compile_module(module, target_of(job), machine_of(job), schedules)
+        objects = KernelObjects(Path(job["objects"]))
+        compiled = compile_module(module, target_of(job), machine_of(job), schedules, objects)
         if compiled.unscheduled:
             print("no rule matched", ", ".join(compiled.unscheduled), file=sys.stderr)
-        export(compiled.executable, job, _workspace(job))
+        export(compiled.executable, job, _workspace(job), compiled.objects)
     return sorted(compiled.digests)
 
 
@@ -164,10 +166,12 @@ def imported(source: Path, shapes: Mapping[str, Sequence[int]]) -> tuple[Any, io
         return from_onnx(model, shape_dict=dict(shapes), keep_params_in_input=False), said
 
 
-def export(executable: Any, job: Mapping[str, Any], folder: Path) -> None:
-    """Link an executable into the job's output; its parts are written to a folder."""
+def export(executable: Any, job: Mapping[str, Any], folder: Path, objects: Sequence[Path] = ()) -> None:
+    """Link an executable with object files into the job's output; its parts are written to a folder."""
     link = _linker(job["linkers"], tuple(job["glibc"]))
-    executable.export_library(job["output"], fcompile=link, workspace_dir=str(folder))
+    link.get_target_triple = lambda: job["triple"]  # type: ignore[attr-defined]
+    files = [str(path) for path in objects]
+    executable.export_library(job["output"], fcompile=link, workspace_dir=str(folder), addons=files)
 
 
 def machine_of(job: Mapping[str, Any]) -> Machine:
