@@ -26,7 +26,7 @@ def most_informative(
         raise UsageError(f"{count} rows to choose from {len(features)}", remedy="Give more candidates.")
     scaled = features * np.sqrt(variances)
     matter = scaled.T @ scaled / len(scaled)
-    covariance: Floats = np.diag(np.ones(scaled.shape[1]))
+    covariance: NDArray[np.floating] = np.eye(scaled.shape[1])
     if measured is not None and len(measured):
         known = measured * np.sqrt(variances)
         covariance = np.linalg.inv(covariance + known.T @ known / noise)

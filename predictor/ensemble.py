@@ -33,7 +33,8 @@ KIND = "ensemble"
 FOLDS = 5
 FOLDS_WHEN_SCARCE = 10  # below SCARCE rows
 SCARCE = 60
-DEVIATIONS = 3.5  # rows with larger held-out residuals are left out in the end
+DEVIATIONS = 3.5  # rows with larger held-out residuals are not learned from in the end
+DEVIATIONS_TO_CALIBRATE = 6.0  # rows up to here are part of normal life, and the interval must know them
 
 
 class Ensemble:
@@ -66,12 +67,14 @@ class Ensemble:
         log_ms = np.log(latencies_ms)
         held_out = self._held_out(names, rows, latencies_ms)
         weights = stacked_weights(held_out[self.kept], log_ms[self.kept])
-        self.kept = within(log_ms - held_out @ weights, self.kept, DEVIATIONS)
-        residuals = (log_ms - held_out @ weights)[self.kept]
+        residuals = log_ms - held_out @ weights
+        usual = within(residuals, self.kept, DEVIATIONS_TO_CALIBRATE)
+        self.kept = within(residuals, self.kept, DEVIATIONS)
+        residuals = residuals[usual]
         self._centre = _least_relative_error(residuals)
         residuals -= self._centre
         self._usual = max(float(np.median(np.abs(residuals))), 1e-6)
-        spread = _disagreement(held_out[self.kept], weights) + self._usual
+        spread = _disagreement(held_out[usual], weights) + self._usual
         self._reach = _conformal_quantile(np.abs(residuals) / spread, self._confidence)
         learned = rows.take(self.kept)
         self._range = Range.of(learned)

@@ -3,9 +3,9 @@
 Such rows come in runs, are often a fifth of all, and nothing in them says so. A plain model is fitted again and again
 to the rows whose leave-one-out residuals lie closest together, 60 % of all (P. Rousseeuw and K. Van Driessen,
 Computing LTS regression for large data sets, 2006, call it concentration). From there the set grows: all rows within
-three robust deviations are taken, until nothing changes. Growing from inside, it stops at a gap that an outer limit
+four robust deviations are taken, until nothing changes. Growing from inside, it stops at a gap that an outer limit
 would leap. The plain models are a linear and a quadratic one; the one with the smaller residuals decides. The limits
-are wide for clean data: 0.3 % of normal residuals lie beyond them.
+are wide for clean data: 0.006 % of normal residuals lie beyond them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hwloop.predictor.features import Features, Floats
 from hwloop.predictor.polynomial import Linear, Quadratic
 
-DEVIATIONS = 3.0
+DEVIATIONS = 4.0
 CONCENTRATED_SHARE = 0.6
 ROUNDS_INSIDE = 10
 ROWS_FOR_A_TERM = 1.5  # a model with more terms than 60 % of the rows carry decides nothing

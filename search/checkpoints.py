@@ -14,6 +14,7 @@ from hwloop.errors import UsageError
 from hwloop.search.spaces.base import Space, Supernet
 
 SCHEMA = "1"
+RANDOM, PRETRAINED = "random", "pretrained"
 SHOWN = 3  # differences that an error names
 
 
@@ -24,6 +25,23 @@ def save_checkpoint(path: Path, space: Space, supernet: Supernet) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     save_file({name: value.contiguous() for name, value in supernet.state_dict().items()}, partial, metadata)
     partial.replace(path)
+
+
+def supernet_with(space: Space, weights: str, seed: int = 0) -> Supernet:
+    """Return a supernet with weights of one's choice: `random` (from `seed`), `pretrained`, or a checkpoint's file.
+
+    Raises:
+        UsageError: the space has no pretrained weights, or the file is no checkpoint of it.
+        FetchError: pretrained weights could not be fetched.
+    """
+    supernet = space.supernet(seed)
+    if weights == PRETRAINED:
+        if space.pretrained is None:
+            raise UsageError(f"space {space.name} has no pretrained weights", remedy="Use random, or a checkpoint.")
+        supernet.load_state_dict(space.pretrained())
+    elif weights != RANDOM:
+        load_checkpoint(Path(weights), space, supernet)
+    return supernet
 
 
 def load_checkpoint(path: Path, space: Space, supernet: Supernet) -> None:

@@ -61,22 +61,25 @@ def write_candidates(
     folder: Path,
     sizes: Mapping[str, int],
     *,
+    weights: str = "random",
     seed: int = 0,
     exported: Callable[[int], None] = lambda _count: None,
 ) -> list[ModelFile]:
-    """Export candidates into a folder, with weights drawn from `seed`; `exported` hears how many are done.
+    """Export candidates into a folder; `exported` hears how many are done.
 
-    A file is named after its space, the candidate's digest and the part. `sizes` are some of `SIZES`.
+    `weights` are `random` (drawn from `seed`), `pretrained`, or the path of a supernet's checkpoint. A file is named
+    after its space, the candidate's digest and the part. `sizes` are some of `SIZES`.
 
     Raises:
-        UsageError: a size that a space does not take, or a policy that does not fit.
+        UsageError: a size that a space does not take, a policy or weights that do not fit.
+        FetchError: pretrained weights could not be fetched.
         ModelError: a subnet has no ONNX form.
     """
     exporters: dict[str, tuple[Space, CandidateExporter]] = {}
     files = []
     for number, candidate in enumerate(dict.fromkeys(candidates), 1):
         if candidate.space not in exporters:
-            exporters[candidate.space] = _exporter(candidate.space, sizes, seed)
+            exporters[candidate.space] = _exporter(candidate.space, sizes, weights, seed)
         space, exporter = exporters[candidate.space]
         for subnet in exporter.export(candidate):
             words = [f"{space.name}-{candidate.digest[:8]}", *([subnet.part] if subnet.part else [])]
@@ -93,7 +96,8 @@ def split_sizes(shapes: Mapping[str, int], candidates: Iterable[Candidate]) -> t
     return mine, {name: size for name, size in shapes.items() if name not in mine}
 
 
-def _exporter(name: str, sizes: Mapping[str, int], seed: int) -> tuple[Space, CandidateExporter]:
+def _exporter(name: str, sizes: Mapping[str, int], weights: str, seed: int) -> tuple[Space, CandidateExporter]:
+    from hwloop.search.checkpoints import supernet_with
     from hwloop.search.exports import CandidateExporter
     from hwloop.search.spaces.registry import load_space
 
@@ -102,4 +106,4 @@ def _exporter(name: str, sizes: Mapping[str, int], seed: int) -> tuple[Space, Ca
         raise UsageError(f"there is no size {unknown[0]!r}", remedy=f"The sizes are {', '.join(SIZES)}.")
     space = load_space(name)
     setting = space.setting(**sizes)
-    return space, CandidateExporter(space, space.supernet(seed), setting, seed=seed)
+    return space, CandidateExporter(space, supernet_with(space, weights, seed), setting, seed=seed)

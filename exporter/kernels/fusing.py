@@ -80,7 +80,7 @@ def _carries(uses: Uses, group: Group, op: Op, *, alone: bool) -> bool:
 def _is_scalar(uses: Uses, op: Op) -> bool:
     """Whether an operator computes with single numbers made as the network runs, such as scales."""
     reads = uses.reads(op)
-    single = all(uses.graph.tensor(name).shape is not None and uses.graph.tensor(name).numel == 1 for name in reads)
+    single = all(uses.graph.tensor(name).shape == () for name in reads)
     return op.role is Role.ELEMENTWISE and bool(reads) and single and len(uses.readers.get(op.outputs[0], ())) == 1
 
 

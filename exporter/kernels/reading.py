@@ -10,7 +10,7 @@ from hwloop.exporter.graph import nodes_of, tensors_of
 from hwloop.exporter.kernels.contrib import contrib_output
 from hwloop.exporter.kernels.inference import Numbers, inferred_outputs
 from hwloop.exporter.kernels.roles import CONTROL_FLOW, RANDOM, Role, role_of
-from hwloop.exporter.kernels.tensors import MOST_NUMBERS, UNKNOWN, Constant, Tensor, tensor_of, type_name
+from hwloop.exporter.kernels.tensors import MOST_NUMBERS, UNKNOWN, Constant, Tensor, bits_of, tensor_of, type_name
 from hwloop.exporter.kernels.values import compute
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ STANDARD = "ai.onnx"
 # Operators whose outputs' sizes depend on the numbers of a floating-point input.
 SIZED_BY_FLOATS = frozenset(["Range", "Resize", "Upsample"])
 SIZES = frozenset(["int64", "int32"])
+BRANCHES = frozenset(["then_branch", "else_branch"])
 # What moves a quantized weight without changing its numbers.
 MOVES = frozenset(["Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze"])
 
@@ -122,7 +123,7 @@ class _Reader:
         if node.op_type == "Constant" and node.domain in ("", STANDARD):
             self._constant_node(node, attributes)
             return
-        if node.op_type == "If":
+        if node.op_type == "If" and attributes.keys() >= BRANCHES:
             self._branch(node, attributes)
             return
         op = Op(node.domain, node.op_type, tuple(node.input), tuple(node.output), attributes)
@@ -164,7 +165,7 @@ class _Reader:
             taken = max(branches, key=lambda branch: sum(1 for _ in nodes_of(branch)))
         self._constants(taken)
         self._nodes(taken)
-        for name, value in zip(node.output, taken.output, strict=True):
+        for name, value in zip(node.output, taken.output, strict=False):
             self.graph.tensors[name] = self.graph.tensor(value.name)
             if value.name in self.graph.constants:
                 self.graph.constants[name] = self.graph.constants[value.name]
@@ -192,8 +193,10 @@ class _Reader:
         found = []
         for place, name in enumerate(op.inputs):
             constant = self.graph.constants.get(name)
-            if constant and (constant.dtype in SIZES or op.kind in SIZED_BY_FLOATS) and constant.value is not None:
-                value = constant.value
+            if constant is None or not (constant.dtype in SIZES or op.kind in SIZED_BY_FLOATS):
+                continue
+            value = constant.value
+            if value is not None and 8 * value.itemsize == bits_of(constant.dtype):
                 found.append((place, constant.dtype, value.shape, value.tobytes()))
         return tuple(found)
 

@@ -6,6 +6,7 @@ onnx's own data propagation stops at many of these operators; they are few, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from hwloop.exporter.kernels.tensors import MOST_NUMBERS
@@ -26,8 +27,8 @@ def compute(kind: str, operands: Operands, attributes: Attributes) -> np.ndarray
         return None
     try:
         with np.errstate(all="ignore"):
-            value = rule([operand for operand in operands], attributes)
-    except (ValueError, IndexError, TypeError, OverflowError):
+            value = rule(list(operands), attributes)
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError):
         return None  # a graph that is wrong here fails where it is run
     return value if value.size <= MOST_NUMBERS else None
 
@@ -113,6 +114,12 @@ def _range(given: list[Any], _: Attributes) -> Any:
     return np.arange(start, limit, step)
 
 
+def _product(given: list[Any], attributes: Attributes) -> Any:
+    if given[0].ndim != 1:
+        raise ValueError("no shape")
+    return given[0].prod(keepdims=bool(attributes.get("keepdims", 1)))
+
+
 def _reshape(given: list[Any], _: Attributes) -> Any:
     return given[0].reshape([int(size) for size in given[1]])
 
@@ -122,6 +129,15 @@ def _elementwise(name: str) -> Callable[[list[Any], Attributes], Any]:
         import numpy as np
 
         return getattr(np, name)(*given)
+
+    return rule
+
+
+def _pairwise(name: str) -> Callable[[list[Any], Attributes], Any]:
+    def rule(given: list[Any], _: Attributes) -> Any:
+        import numpy as np
+
+        return reduce(getattr(np, name), given)
 
     return rule
 
@@ -139,14 +155,14 @@ RULES: Mapping[str, Callable[[list[Any], Attributes], Any]] = {
     "Greater": _elementwise("greater"),
     "Identity": lambda given, _: given[0],
     "Less": _elementwise("less"),
-    "Max": _elementwise("maximum"),
-    "Min": _elementwise("minimum"),
+    "Max": _pairwise("maximum"),
+    "Min": _pairwise("minimum"),
     "Mod": _elementwise("mod"),
     "Mul": _elementwise("multiply"),
     "Neg": _elementwise("negative"),
     "Not": _elementwise("logical_not"),
     "Range": _range,
-    "ReduceProd": lambda given, _: given[0].prod(keepdims=True),
+    "ReduceProd": _product,
     "Reshape": _reshape,
     "Slice": _slice,
     "Sqrt": _elementwise("sqrt"),

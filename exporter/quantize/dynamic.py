@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 from onnx import TensorProto
 
@@ -29,23 +28,23 @@ class DynamicWriter:
         draft, conv = self._draft, layer.kind == "Conv"
         weight = draft.weight(layer) if conv else draft.matrix(layer)
         numbers, scale = arithmetic.quantize_channels(weight, 0 if conv else 1)
-        sides = [draft.constant(f"{layer.weight}.int8", numbers)]
-        beside = [-1] + [1] * (weight.ndim - 2) if conv else [-1]  # channels against [batch, channels, height, width]
-        scale_name = draft.constant(f"{layer.weight}.scale", scale.reshape(beside))
         values, input_scale, input_zero = self._quantize(source)
+        sides = [values, draft.constant(f"{layer.weight}.int8", numbers), input_zero]
         sums = draft.fresh(f"{layer.result}.sums")
         if conv:
-            draft.keep(node, name=layer.name, operator="ConvInteger", inputs=[values, *sides, input_zero], result=sums)
+            draft.keep(node, name=layer.name, operator="ConvInteger", inputs=sides, result=sums)
         else:
-            draft.add("MatMulInteger", [values, *sides, input_zero], sums, name=layer.name)
+            draft.add("MatMulInteger", sides, sums, name=layer.name)
+        channels = [-1] + [1] * (weight.ndim - 2) if conv else [-1]  # they are the second axis of an image
+        scales = draft.constant(f"{layer.weight}.scale", scale.reshape(channels))
+        units = draft.add("Mul", [input_scale, scales], draft.fresh(f"{layer.result}.scale"))
         number = draft.add("Cast", [sums], draft.fresh(f"{layer.result}.number"), to=TensorProto.FLOAT)
-        units = draft.add("Mul", [input_scale, scale_name], draft.fresh(f"{layer.result}.scale"))
         bias = draft.bias(layer)
         if bias is None:
             draft.add("Mul", [number, units], layer.result)
             return
         product = draft.add("Mul", [number, units], draft.fresh(f"{layer.result}.product"))
-        offset = draft.constant(str(layer.bias), np.broadcast_to(bias, scale.shape).reshape(beside))
+        offset = draft.constant(str(layer.bias), bias.reshape(channels))
         draft.add("Add", [product, offset], layer.result, name=f"{layer.name}/bias")
 
     def _quantize(self, source: str) -> Quantized:

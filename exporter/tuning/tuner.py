@@ -36,13 +36,14 @@ class Effort:
 class KernelReport:
     """What is known of one kernel of the models; times in milliseconds a call, `ratio` of the best by the rule's own.
 
-    `share` is of all the models' time, `schedule` None where nothing was shown to be faster than the rule. `tried`
-    counts the candidates, of which `failed` could not be built or timed.
+    `models` are the digests of those that have it, `share` is of all the models' time, `schedule` None where nothing
+    was shown to be faster than the rule. `tried` counts the candidates, of which `failed` could not be built or timed.
     """
 
     name: str
     digest: str
     rule: str
+    models: frozenset[str]
     calls: int
     share: float
     rule_ms: float | None
@@ -85,6 +86,7 @@ class Tuner:
         self._since = len(tuned.entries(target)) if effort.fresh else 0
         self._loaded: Model | None = None
         self._kernels: list[tuple[Model, Kernel]] | None = None
+        self._models: dict[str, frozenset[str]] = {}  # by the digest of a kernel
 
     def tune(self, models: Sequence[Model], race: Race) -> list[KernelReport]:
         """Tune what is worth it, the longest first, until all is done or the deadline has passed.
@@ -120,6 +122,7 @@ class Tuner:
                 first, known = found.get(kernel.digest, (model, None))
                 calls = kernel.calls + (known.calls if known else 0)
                 found[kernel.digest] = first, replace(known or kernel, calls=calls)
+                self._models[kernel.digest] = self._models.get(kernel.digest, frozenset()) | {model.digest}
         return list(found.values())
 
     def _load(self, model: Model) -> list[Kernel]:
@@ -259,6 +262,7 @@ class Tuner:
             kernel.name,
             kernel.digest,
             kernel.rule,
+            self._models[kernel.digest],
             kernel.calls,
             share,
             times[kernel.digest] / 1e6 if kernel.digest in times else None,

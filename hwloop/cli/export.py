@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwloop.cli.models import POLICY_HELP, Asked
+from hwloop.cli.models import POLICY_HELP, WEIGHTS_HELP, Asked
 from hwloop.cli.options import parse_shapes
 from hwloop.cli.output import print_json
 from hwloop.errors import UsageError
@@ -24,6 +24,7 @@ def export(
     space: Annotated[str | None, typer.Option(metavar="SPACE", help="Export samples of this space, too.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="How many samples of the space.")] = 1,
     policy: Annotated[list[str] | None, typer.Option(metavar="[LAYER=]SCHEME", help=POLICY_HELP)] = None,
+    weights: Annotated[str, typer.Option(metavar="WEIGHTS", help=WEIGHTS_HELP)] = "random",
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=SIZE", help="A size: batch, length, resolution, steps.")
     ] = None,
@@ -41,13 +42,13 @@ def export(
     from hwloop.cli.progress import counted
     from hwloop.search.model_files import write_candidates
 
-    asked = Asked(candidates or [], space, sample, policy or [], seed)
+    asked = Asked(candidates or [], space, sample, policy or [], weights, seed)
     if asked.paths():
         raise UsageError(f"{asked.paths()[0]} is no candidate", remedy="An ONNX file needs no export.")
     found = asked.candidates()
     onnx.mkdir(parents=True, exist_ok=True)
     with counted("exporting candidates", len(found)) as exported:
-        files = write_candidates(found, onnx, parse_shapes(shape or []), seed=seed, exported=exported)
+        files = write_candidates(found, onnx, parse_shapes(shape or []), weights=weights, seed=seed, exported=exported)
     if as_json:
         print_json(
             [

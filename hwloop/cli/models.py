@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwloop.search.model_files import ModelFile
 
 MODEL_HELP = "ONNX files, candidates' files (.yaml, .json) or SPACE@SEED, SPACE@smallest, SPACE@largest."
+WEIGHTS_HELP = "Of candidates: random (enough for latencies), pretrained, or a checkpoint's file."
 POLICY_HELP = "For samples: fp32, int8-dynamic, int8-static or int4-weight; repeatable."
 
 
@@ -27,6 +28,7 @@ class Asked:
     space: str | None = None
     samples: int = 1
     policy: Sequence[str] = field(default_factory=tuple)
+    weights: str = "random"
     seed: int = 0
 
     def candidates(self) -> list[Candidate]:
@@ -70,20 +72,22 @@ def workloads_for(
     candidates = asked.candidates()
     mine, others = split_sizes(sizes, candidates)
     with scratch_folder("candidates") as folder:
-        files = [*map(ModelFile, asked.paths()), *_exported(candidates, folder, mine, asked.seed)]
+        files = [*map(ModelFile, asked.paths()), *_exported(candidates, folder, mine, asked.weights, asked.seed)]
         files = list({file.path: file for file in files}.values())
         loaded = load_workloads([file.path for file in files], others, inputs, asked.seed)
         yield [replace(one, candidate=file.candidate) for one, file in zip(loaded, files, strict=True)], files
 
 
-def _exported(candidates: Sequence[Candidate], folder: Path, sizes: dict[str, int], seed: int) -> list[ModelFile]:
+def _exported(
+    candidates: Sequence[Candidate], folder: Path, sizes: dict[str, int], weights: str, seed: int
+) -> list[ModelFile]:
     if not candidates:
         return []
     from hwloop.cli.progress import counted
     from hwloop.search.model_files import write_candidates
 
     with counted("exporting candidates", len(candidates)) as exported:
-        return write_candidates(candidates, folder, sizes, seed=seed, exported=exported)
+        return write_candidates(candidates, folder, sizes, weights=weights, seed=seed, exported=exported)
 
 
 @contextmanager
@@ -103,7 +107,7 @@ def candidate_files(
     with scratch_folder("candidates") as folder:
         files = {}
         for word, found in named.items():
-            parts = _exported(found, folder, mine, seed)
+            parts = _exported(found, folder, mine, "random", seed)
             if len(parts) != 1:
                 raise UsageError(
                     f"{word} is {len(parts)} models, and one is compared with one",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop.cli.compare import one_device
+from hwloop.cli.models import MODEL_HELP, POLICY_HELP, Asked, workloads_for
 from hwloop.cli.options import parse_shapes
 from hwloop.cli.output import BAD_RESULT, print_json, say
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def tune(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL", help="ONNX files.", show_default=False)],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help=MODEL_HELP, show_default=False)
+    ] = None,
     device: Annotated[
         str | None, typer.Option("--device", "-d", help="The device; needed where the fleet has several.")
     ] = None,
@@ -35,7 +39,10 @@ def tune(
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is known.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
     patience: Annotated[float, typer.Option(min=0.0, help="Seconds that a device may fail without progress.")] = 900.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the models' made-up inputs.")] = 0,
+    space: Annotated[str | None, typer.Option(metavar="SPACE", help="Tune samples of this space, too.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="How many samples of the space.")] = 1,
+    policy: Annotated[list[str] | None, typer.Option(metavar="[LAYER=]SCHEME", help=POLICY_HELP)] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of samples, weights and made-up inputs.")] = 0,
     despite_quarantine: Annotated[
         bool, typer.Option("--despite-quarantine", help="Use a device that failed too often, too.")
     ] = False,
@@ -60,30 +67,72 @@ def tune(
     Examples:
       hwloop tune model.onnx -d kitchen-pi
       hwloop tune small.onnx large.onnx -d local --seconds 600
+      hwloop tune --space vit-mini --sample 5 -d kitchen-pi
       hwloop tune model.onnx -d local --trials 32 --json
     """
-    from hwloop.devices.fleet import load_fleet
-    from hwloop.exporter.tuning.tuner import Effort
-    from hwloop.measure.workload import load_workloads
-    from hwloop.paths import store_path
-    from hwloop.store import Store
-    from hwloop.tune.run import TuneJob
-    from hwloop.tune.run import tune as run
-
-    chosen = one_device(load_fleet(devices_file).select([device] if device else []))
-    workloads = load_workloads(models, parse_shapes(shape or []), {}, seed)
-    job = TuneJob(
-        workloads, chosen, Effort(trials, fresh), seconds, threads, deadline, wait, patience, despite_quarantine
-    )
-    try:
-        with Store.open(store_path()) as store, _Bar() as bar:
-            outcome = run(job, store, bar)
-    except KeyboardInterrupt:
-        say("What was measured is kept; the same command goes on from there.")
-        raise
-    _print(outcome, chosen.name, as_json=as_json)
+    asked = Asked(models or [], space, sample, policy or [], seed)
+    care = _Care(wait, patience, despite_quarantine)
+    sizes, limits = parse_shapes(shape or []), _Limits(trials, seconds, threads, deadline, fresh)
+    outcome, name = _run(asked, sizes, device, limits, care, devices_file)
+    _print(outcome, name, as_json=as_json)
     bad = any(_is_bad(found) for found in outcome.comparisons.values() if found)
     raise typer.Exit(BAD_RESULT if bad else 0)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """How much is tried, and for how long."""
+
+    trials: int
+    seconds: float
+    threads: int
+    deadline_s: float
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class _Care:
+    """How a device that is busy or failing is dealt with."""
+
+    wait: bool
+    patience_s: float
+    despite_quarantine: bool
+
+
+def _run(
+    asked: Asked,
+    sizes: dict[str, int],
+    device: str | None,
+    limits: _Limits,
+    care: _Care,
+    devices_file: Path | None,
+) -> tuple[TuneOutcome, str]:
+    """Return what came of it, and the device's name."""
+    from hwloop.devices.fleet import load_fleet
+    from hwloop.exporter.tuning.tuner import Effort
+    from hwloop.paths import store_path
+    from hwloop.store import Store
+    from hwloop.tune.run import TuneJob, tune
+
+    chosen = one_device(load_fleet(devices_file).select([device] if device else []))
+    with workloads_for(asked, sizes, {}) as (workloads, _):
+        job = TuneJob(
+            workloads,
+            chosen,
+            Effort(limits.trials, limits.fresh),
+            limits.seconds,
+            limits.threads,
+            limits.deadline_s,
+            care.wait,
+            care.patience_s,
+            care.despite_quarantine,
+        )
+        try:
+            with Store.open(store_path()) as store, _Bar() as bar:
+                return tune(job, store, bar), chosen.name
+        except KeyboardInterrupt:
+            say("What was measured is kept; the same command goes on from there.")
+            raise
 
 
 def _print(outcome: TuneOutcome, device: str, *, as_json: bool) -> None:

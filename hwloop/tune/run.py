@@ -184,7 +184,7 @@ def _compared(
     workload: Workload, job: TuneJob, store: Store, kernels: Sequence[KernelReport], watcher: Watcher
 ) -> Comparison | None:
     """Return the tuned build of a model against the one by rules alone; None where they are the same."""
-    if not any(kernel.schedule for kernel in kernels):
+    if not any(kernel.schedule and workload.model.digest in kernel.models for kernel in kernels):
         return None
     watcher.progressed(f"comparing {workload.name}, tuned and not", 1.0)
     contenders = [FileContender(workload, Tvm(by_rules_alone=True)), FileContender(workload, Tvm())]

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import onnx.backend.test
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwloop.exporter.kernels import kernels_of
@@ -26,6 +26,7 @@ sizes = st.integers(1, 64)
 
 @settings(deadline=None, max_examples=40)
 @given(sizes, sizes, sizes, st.integers(1, 32))
+@example(1, 1, 1, 2)  # a single number is no scale, whatever it is
 def test_work_grows_with_the_batch_and_weights_do_not(k, m, n, batch):
     model = onnx.parser.parse_model(MLP.format(k=k, m=m, n=n))
     weights = {"w": (k, m), "b": (m,), "v": (m, n)}

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -59,8 +60,6 @@ def test_files_of_other_exporters_and_older_opsets_are_quantized_too(write, sche
     quantized = quantize(model, everywhere(scheme), calibrate(model, [{"image": image}]))
     assert set(scheme_of(quantized).values()) == {scheme}
     feed = {"image": image}
-    import onnxruntime as ort
-
     found, wanted = (
         ort.InferenceSession(each.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, feed)[0]
         for each in (quantized, model)

@@ -6,6 +6,7 @@ import onnx
 import pytest
 
 from hwloop.search.candidate_files import read_candidates
+from hwloop.search.checkpoints import save_checkpoint
 from hwloop.search.spaces.registry import SPACES
 from hwloop.search.spaces.vit import VIT_MINI
 
@@ -99,6 +100,20 @@ def test_export_writes_what_the_policy_says(run, tmp_path):
 def test_a_size_that_the_space_does_not_take_is_refused(run):
     status, _, err = run("export", "vit-mini@1", "--onnx", "out", "--shape", "length=5")
     assert status == 2 and "takes no length" in err and "batch" in err
+
+
+def test_weights_are_random_pretrained_or_a_checkpoints(run, tmp_path):
+    save_checkpoint(tmp_path / "mini.safetensors", VIT_MINI, VIT_MINI.supernet(7))
+    files = {}
+    for number, weights in enumerate(["random", "mini.safetensors"]):
+        assert run("export", "vit-mini@1", "--weights", weights, "--onnx", f"out{number}")[0] == 0
+        (file,) = (tmp_path / f"out{number}").iterdir()
+        files[weights] = file.read_bytes()
+    assert files["random"] != files["mini.safetensors"]
+    status, _, err = run("export", "resnet-mini@1", "--weights", "mini.safetensors", "--onnx", "out")
+    assert status == 2 and "checkpoint of the space vit-mini, not of resnet-mini" in err
+    status, _, err = run("export", "vit-mini@1", "--weights", "pretrained", "--onnx", "out")
+    assert status == 2 and "vit-mini has no pretrained weights" in err
 
 
 def test_samples_are_measured_and_remembered(run, tmp_path):
