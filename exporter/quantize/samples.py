@@ -30,8 +30,9 @@ class Samples:
             UsageError: it cannot be read, is empty, or its arrays have different numbers of samples.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file) if isinstance(file, Mapping) else {}
+            with path.open("rb") as file:
+                found = np.load(file, allow_pickle=False)
+                arrays = dict(found) if isinstance(found, Mapping) else {}  # an .npy file is an array
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise UsageError(f"{path}: this is no .npz file: {error}", remedy=REMEDY) from error
         shapes = {name: list(array.shape) for name, array in arrays.items()}
