@@ -1,4 +1,4 @@
-"""What is printed of candidates that are several models: their latency as a sum, and what each measurement belongs to."""
+"""What is printed of candidates that are several models: latencies as sums, and whose part each measurement is."""
 
 from pathlib import Path
 
