@@ -120,7 +120,7 @@ def draw_pool(wanted: Wanted, described: Callable[[int], None] = lambda _count: 
 
 def blocks_of(layers: Iterable[str]) -> list[str]:
     """Return the blocks that layers belong to: names up to the first number in them, or up to the first dot."""
-    blocks = {}
+    blocks: dict[str, None] = {}
     for layer in layers:
         words = layer.split(".")
         numbered = next((place for place, word in enumerate(words) if word.isdigit()), 0)
