@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hwloop.deadline import Deadline
 from hwloop.errors import InfrastructureError, UsageError
-from hwloop.exporter.compile_cache import CompileCache
+from hwloop.exporter.compile_cache import CompileCache, CompiledFile
 from hwloop.exporter.compile_jobs import LIBRARY, Compiled, CompileJob, compile_apart
 from hwloop.exporter.model import Model
 from hwloop.exporter.schedules import Schedules
@@ -79,21 +79,21 @@ class Tvm:
         found = self._find_or_compile(model, target, deadline)
         if isinstance(found, Failure):
             return found
-        path, digest = found
         return Artifact(
             runtime=self.name,
             runtime_version=version,
             model_digest=model.digest,
-            files={ENTRY: path},
-            digests={ENTRY: digest},
+            files={ENTRY: found.path},
+            digests={ENTRY: found.digest},
             entry=ENTRY,
             inputs=model.inputs,
             outputs=model.outputs,
             target=target,
+            notes=_notes(found.unscheduled),
         )
 
-    def _find_or_compile(self, model: Model, target: Target, deadline: Deadline) -> tuple[Path, str] | Failure:
-        """Return the compiled file and its digest; which of the tuned kernels a model has is known once it compiled."""
+    def _find_or_compile(self, model: Model, target: Target, deadline: Deadline) -> CompiledFile | Failure:
+        """Return the compiled file; which of the tuned kernels a model has is known once it compiled."""
         recipe = _recipe(model, target)
         schedules = {} if self._by_rules_alone else self._tuned.schedules(target)
         kernels = self._cache.kernels(recipe)
@@ -104,7 +104,8 @@ class Tvm:
         if isinstance(compiled, Failure):
             return compiled
         self._cache.keep_kernels(recipe, compiled.kernels)
-        return self._cache.keep(_with(recipe, compiled.kernels, schedules), ENTRY, compiled.library)
+        made_of = _with(recipe, compiled.kernels, schedules)
+        return self._cache.keep(made_of, ENTRY, compiled.library, compiled.unscheduled)
 
     def stop(self) -> None:
         """End the compilers that run, from any thread; the builds that wait for them raise."""
@@ -164,6 +165,13 @@ def compile_request(model: Model, target: Target, schedules: Schedules, objects:
         "objects": str(objects.absolute()),
         "schedules": {kernel: schedule.as_json() for kernel, schedule in schedules.items()},
     }
+
+
+def _notes(unscheduled: Sequence[str]) -> tuple[str, ...]:
+    """Return what a user should know of kernels that no rule made."""
+    if not unscheduled:
+        return ()
+    return (f"no rule of the compiler's covers {', '.join(unscheduled)}: correct, but slow",)
 
 
 def _with(recipe: dict[str, object], kernels: Sequence[str], schedules: Schedules) -> dict[str, object]:

@@ -51,6 +51,10 @@ def fit(
     ] = "kernels",
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of the runtime.")] = 1,
     seconds: Annotated[float, typer.Option(min=0.01, help="Most seconds of timed calls a measurement takes.")] = 3.0,
+    width: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="End a measurement once the median's 95 % interval is this share of it."),
+    ] = 0.02,
     processes: Annotated[int, typer.Option(min=1, max=100, help="Fresh processes of a measurement, at least.")] = 3,
     shape: Shape = None,
     seed: Annotated[int, typer.Option(min=0, help="Of samples, folds and weights.")] = 0,
@@ -85,7 +89,9 @@ def fit(
             from hwloop.learning.pool import Wanted
             from hwloop.records import TimingProtocol
 
-            protocol = TimingProtocol(processes=processes, seconds=seconds, threads=threads)
+            protocol = TimingProtocol(
+                processes=processes, seconds=seconds, relative_width=width, threads=threads, seed=seed
+            )
             bench = Bench(store, device, runtime, protocol, devices_file)
             bench.measure(Wanted(space, pool, seed, policies, sizes), Goal(budget, batch, target_error), fitting)
         rows = rows_of(store, device, runtime, threads=threads, batch=sizes.get("batch", 1))

@@ -81,9 +81,15 @@ def rows_of(store: Store, device: str, runtime: str, *, threads: int = 1, batch:
     """
     found = find_rows(store, device, runtime, threads=threads, batch=batch)
     if found is None:
+        others = store.query(Filters(devices=[device], runtimes=[runtime]))
+        counts = Counter(one.verdict.value for one in others)
+        besides = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
         raise UsageError(
-            f"no valid measurement of {device} with {runtime}, threads {threads} and batch {batch} is in the store",
-            remedy=f"Measure first: hwloop measure --space SPACE --sample 20 -d {device} -r {runtime}.",
+            f"no valid measurement of {device} with {runtime}, threads {threads} and batch {batch} is in the store"
+            + (f", which has {besides} of this device and runtime" if besides else ""),
+            remedy=f"`hwloop results -d {device}` says why."
+            if besides
+            else f"Measure first: hwloop measure --space SPACE --sample 20 -d {device} -r {runtime}.",
         )
     return found
 

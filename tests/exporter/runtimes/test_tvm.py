@@ -278,6 +278,19 @@ def test_code_that_needs_a_newer_glibc_than_the_device_has_is_refused(tvm, convn
     assert "needs glibc 2.99, and the device has 2.28" in failure.message
 
 
+def test_kernels_that_no_rule_makes_are_noted_also_when_the_file_comes_from_the_cache(tvm, save, convnet):
+    path = save(
+        [helper.make_node("CumSum", ["x", "axis"], ["y"])],
+        {"x": (FLOAT, [3, 5])},
+        {"y": (FLOAT, [3, 5])},
+        {"axis": np.array(1)},
+    )
+    for _ in range(2):
+        (note,) = built(tvm, path).notes
+        assert note.startswith("no rule of the compiler's covers") and "cumsum" in note
+    assert built(tvm, convnet, batch=1).notes == ()
+
+
 # ── where it compiles ──
 
 
