@@ -6,10 +6,20 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hwloop.digests import digest_bytes, digest_file, digest_json
 from hwloop.paths import cache_dir
+
+
+@dataclass(frozen=True)
+class CompiledFile:
+    """A compiled file's place and digest; `unscheduled` are the kernels in it that no rule made."""
+
+    path: Path
+    digest: str
+    unscheduled: tuple[str, ...] = ()
 
 
 class CompileCache:
@@ -18,8 +28,8 @@ class CompileCache:
     def __init__(self, root: Path | None = None) -> None:
         self._root = root or cache_dir() / "compiled"
 
-    def find(self, recipe: dict[str, object]) -> tuple[Path, str] | None:
-        """Return the file made from `recipe` and its digest, or None; a damaged entry is removed."""
+    def find(self, recipe: dict[str, object]) -> CompiledFile | None:
+        """Return the file made from `recipe`, or None; a damaged entry is removed."""
         folder = self._folder(recipe)
         if not folder.is_dir():
             return None
@@ -27,14 +37,16 @@ class CompileCache:
             note = json.loads((folder / "note.json").read_text())
             file = folder / note["file"]
             if digest_file(file) == note["digest"]:
-                return file, str(note["digest"])
+                return CompiledFile(file, str(note["digest"]), tuple(note["unscheduled"]))
         except (OSError, ValueError, KeyError, TypeError):
             pass
         shutil.rmtree(folder, ignore_errors=True)
         return None
 
-    def keep(self, recipe: dict[str, object], name: str, content: bytes) -> tuple[Path, str]:
-        """Keep a built file, at once or not at all; return its place and digest.
+    def keep(
+        self, recipe: dict[str, object], name: str, content: bytes, unscheduled: Sequence[str] = ()
+    ) -> CompiledFile:
+        """Keep a built file, at once or not at all.
 
         Where another process was quicker, its file is returned.
 
@@ -47,7 +59,7 @@ class CompileCache:
         try:
             digest = digest_bytes(content)
             (arriving / name).write_bytes(content)
-            note = {"file": name, "digest": digest, "recipe": recipe}
+            note = {"file": name, "digest": digest, "unscheduled": list(unscheduled), "recipe": recipe}
             (arriving / "note.json").write_text(json.dumps(note, indent=1))
             try:
                 arriving.rename(folder)
@@ -58,7 +70,7 @@ class CompileCache:
                 return quicker
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
-        return folder / name, digest
+        return CompiledFile(folder / name, digest, tuple(unscheduled))
 
     def kernels(self, recipe: dict[str, object]) -> list[str] | None:
         """Return the digests of the kernels that a recipe is known to come to; None if it is not."""
@@ -78,6 +90,10 @@ class CompileCache:
         with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".arriving-", delete=False) as arriving:
             json.dump(list(kernels), arriving)
         Path(arriving.name).rename(file)
+
+    def objects(self, kind: object) -> Path:
+        """Return the folder for object files of a kind; whoever writes there sees to it that they are whole."""
+        return self._root / "objects" / digest_json(kind)
 
     def _kernels(self, recipe: dict[str, object]) -> Path:
         return self._root / "kernels" / f"{digest_json(recipe)}.json"

@@ -33,10 +33,11 @@ class CompileJob:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A shared library, and the digests of the kernels in it."""
+    """A shared library, the digests of the kernels in it, and the names of those that no rule made."""
 
     library: bytes
     kernels: tuple[str, ...]
+    unscheduled: tuple[str, ...]
 
 
 def compile_apart(job: CompileJob, processes: Processes | None = None) -> Compiled | Failure:
@@ -66,7 +67,8 @@ def compile_apart(job: CompileJob, processes: Processes | None = None) -> Compil
             kill(process)
             running.discard(process)
         if process.returncode == 0 and built.is_file():
-            return Compiled(built.read_bytes(), tuple(_last_answer(told, "kernels")["kernels"]))
+            answer = _last_answer(told, "kernels")
+            return Compiled(built.read_bytes(), tuple(answer["kernels"]), tuple(answer["unscheduled"]))
         return failure_of(process.returncode, told, words[-DETAIL_KEPT:])
 
 

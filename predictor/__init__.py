@@ -2,7 +2,6 @@
 
 features.py    what is known of a model before it is measured: named numbers, and its kernels
 graph_features.py, candidate_features.py: such numbers from kernels, and from the choices of a space
-kernel_features.py  the same from the kernels that the exporter finds in a graph
 base.py        the two seams: `Estimator` (one method of learning) and `LatencyModel` (what the rest of hwloop uses)
 polynomial.py  linear and quadratic, ridge, on relative errors or on logarithms
 gaussian_process.py, boosting.py, kernel_sum.py: the other estimators

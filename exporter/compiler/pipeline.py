@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tvm
 from tvm import relax
-from tvm.relax import backend, transform
+from tvm.relax import backend, transform, vm_build
 
 from hwloop.exporter.compiler import fast_math
 from hwloop.exporter.compiler.machine import Machine
+from hwloop.exporter.compiler.objects import KernelObjects
 from hwloop.exporter.compiler.passes import PASSES
+from hwloop.exporter.compiler.passes.naming import rename_kernels
 from hwloop.exporter.compiler.scheduling import schedule_kernels
 from hwloop.exporter.schedules import Schedules
 
@@ -22,7 +25,8 @@ from hwloop.exporter.schedules import Schedules
 class Compiled:
     """A built module; `scheduled` has the rule of each kernel by name, `unscheduled` the kernels that none matched.
 
-    `digests` names every kernel by its content, and `tuned` those that a schedule was known for.
+    `digests` names every kernel by its content, and `tuned` those that a schedule was known for. Kernels in `objects`
+    are not in the executable, and must be linked to it.
     """
 
     executable: Any
@@ -30,18 +34,31 @@ class Compiled:
     unscheduled: tuple[str, ...]
     digests: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()
+    objects: tuple[Path, ...] = ()
 
 
-def compile_module(module: Any, target: Any, machine: Machine, schedules: Schedules | None = None) -> Compiled:
+def compile_module(
+    module: Any,
+    target: Any,
+    machine: Machine,
+    schedules: Schedules | None = None,
+    objects: KernelObjects | None = None,
+) -> Compiled:
     """Compile a Relax module, straight from a frontend, for a CPU; `target` is TVM's word for what `machine` is.
 
-    `schedules` has other ways than the rules' own to make some kernels, by their digests.
+    `schedules` has other ways than the rules' own to make some kernels, by their digests. With `objects`, kernels that
+    were compiled before are taken from there.
     """
     fused = fused_module(module, target, machine)
     with building(target):
         made = schedule_kernels(fused, machine, schedules)
-        executable = build(made.module, target)
-    return Compiled(executable, made.rules, made.unscheduled, tuple(made.digests.values()), tuple(made.used))
+        if objects:
+            named = rename_kernels(made.module, objects.names(made.module, made.digests))
+            executable, files = _build_apart(named, target, objects)
+        else:
+            executable, files = build(made.module, target), []
+    digests = tuple(made.digests.values())
+    return Compiled(executable, made.rules, made.unscheduled, digests, tuple(made.used), tuple(files))
 
 
 def fused_module(module: Any, target: Any, machine: Machine) -> Any:
@@ -55,6 +72,14 @@ def fused_module(module: Any, target: Any, machine: Machine) -> Any:
 def build(module: Any, target: Any) -> Any:
     """Return the executable of a module whose kernels are made; to be called within `building`."""
     return relax.build(_lowered(module), target, relax_pipeline=None)
+
+
+def _build_apart(module: Any, target: Any, objects: KernelObjects) -> tuple[Any, list[Path]]:
+    """Return the executable of a module without its kernels, and their object files."""
+    builder = relax.ExecBuilder()
+    kernels = vm_build._vmcodegen(builder, _lowered(module))
+    files = objects.objects(dict(kernels.functions.items()), target)
+    return vm_build._vmlink(builder, target, params={}), files
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hwloop.deadline import Deadline
 from hwloop.errors import InfrastructureError, UsageError
-from hwloop.exporter.compile_cache import CompileCache
+from hwloop.exporter.compile_cache import CompileCache, CompiledFile
 from hwloop.exporter.compile_jobs import LIBRARY, Compiled, CompileJob, compile_apart
 from hwloop.exporter.model import Model
 from hwloop.exporter.schedules import Schedules
@@ -79,31 +79,33 @@ class Tvm:
         found = self._find_or_compile(model, target, deadline)
         if isinstance(found, Failure):
             return found
-        path, digest = found
         return Artifact(
             runtime=self.name,
             runtime_version=version,
             model_digest=model.digest,
-            files={ENTRY: path},
-            digests={ENTRY: digest},
+            files={ENTRY: found.path},
+            digests={ENTRY: found.digest},
             entry=ENTRY,
             inputs=model.inputs,
             outputs=model.outputs,
             target=target,
+            notes=_notes(found.unscheduled),
         )
 
-    def _find_or_compile(self, model: Model, target: Target, deadline: Deadline) -> tuple[Path, str] | Failure:
-        """Return the compiled file and its digest; which of the tuned kernels a model has is known once it compiled."""
+    def _find_or_compile(self, model: Model, target: Target, deadline: Deadline) -> CompiledFile | Failure:
+        """Return the compiled file; which of the tuned kernels a model has is known once it compiled."""
         recipe = _recipe(model, target)
         schedules = {} if self._by_rules_alone else self._tuned.schedules(target)
         kernels = self._cache.kernels(recipe)
         if kernels is not None and (found := self._cache.find(_with(recipe, kernels, schedules))):
             return found
-        compiled = self._compile(compile_request(model, target, schedules), deadline)
+        objects = self._cache.objects([COMPILER, _words(target)])
+        compiled = self._compile(compile_request(model, target, schedules, objects), deadline)
         if isinstance(compiled, Failure):
             return compiled
         self._cache.keep_kernels(recipe, compiled.kernels)
-        return self._cache.keep(_with(recipe, compiled.kernels, schedules), ENTRY, compiled.library)
+        made_of = _with(recipe, compiled.kernels, schedules)
+        return self._cache.keep(made_of, ENTRY, compiled.library, compiled.unscheduled)
 
     def stop(self) -> None:
         """End the compilers that run, from any thread; the builds that wait for them raise."""
@@ -148,8 +150,8 @@ def _require_compiler(version: str) -> None:
         raise UsageError(f"the device has TVM {version}, and the compiler here makes code for {VERSION}")
 
 
-def compile_request(model: Model, target: Target, schedules: Schedules) -> dict[str, object]:
-    """Return what the compiler's process must know, as JSON."""
+def compile_request(model: Model, target: Target, schedules: Schedules, objects: Path) -> dict[str, object]:
+    """Return what the compiler's process must know, as JSON; it keeps kernels' object files in a folder `objects`."""
     return {
         "model": str(model.path.absolute()),
         "shapes": {spec.name: list(spec.shape) for spec in model.inputs},
@@ -160,8 +162,16 @@ def compile_request(model: Model, target: Target, schedules: Schedules) -> dict[
         "num_cores": target.num_cores,
         "glibc": list(target.glibc),
         "linkers": linkers_for(target),
+        "objects": str(objects.absolute()),
         "schedules": {kernel: schedule.as_json() for kernel, schedule in schedules.items()},
     }
+
+
+def _notes(unscheduled: Sequence[str]) -> tuple[str, ...]:
+    """Return what a user should know of kernels that no rule made."""
+    if not unscheduled:
+        return ()
+    return (f"no rule of the compiler's covers {', '.join(unscheduled)}: correct, but slow",)
 
 
 def _with(recipe: dict[str, object], kernels: Sequence[str], schedules: Schedules) -> dict[str, object]:
@@ -176,5 +186,9 @@ def _recipe(model: Model, target: Target) -> dict[str, object]:
         "version": [VERSION, FFI_VERSION],
         "model": model.digest,
         "shapes": [list(spec.shape) for spec in model.inputs],
-        "target": [target.triple, target.cpu, list(target.features), target.num_cores, list(target.glibc)],
+        "target": _words(target),
     }
+
+
+def _words(target: Target) -> list[object]:
+    return [target.triple, target.cpu, list(target.features), target.num_cores, list(target.glibc)]

@@ -37,14 +37,17 @@ class Unbuilt(Exception):
 
 
 def main() -> int:
-    """Compile the job on standard input and print {"kernels"}: the digest of each.
+    """Compile the job on standard input and print {"kernels", "unscheduled"}.
+
+    These are the digest of each kernel, and the names of those that no rule made.
 
     When the model cannot be built, print {"kind", "message"} and return 1.
     """
     be_the_first_to_go()
     job = json.load(sys.stdin)
     try:
-        print(json.dumps({"kernels": compile_job(job)}))
+        kernels, unscheduled = compile_job(job)
+        print(json.dumps({"kernels": kernels, "unscheduled": unscheduled}))
     except Unbuilt as problem:
         print(json.dumps({"kind": problem.kind.value, "message": str(problem)}))
         return 1
@@ -67,8 +70,10 @@ def fused(job: Mapping[str, Any]) -> Any:
     return _with_folding(attempt, job)
 
 
-def compile_job(job: Mapping[str, Any]) -> list[str]:
-    """Compile a model as it is; where that fails, once more with its shape arithmetic folded. Return its kernels.
+def compile_job(job: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Compile a model as it is; where that fails, once more with its shape arithmetic folded.
+
+    Return its kernels' digests, and the names of the kernels that no rule made.
 
     Raises:
         Unbuilt: neither works; it tells of the first attempt. Or TVM cannot run a layer as it is quantized.
@@ -126,17 +131,17 @@ def unsupported_operators(model: Any) -> list[str]:
     return sorted(missing)
 
 
-def _compile(source: Path, job: Mapping[str, Any]) -> list[str]:
+def _compile(source: Path, job: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     module, said = imported(source, job["shapes"])
+    from hwloop.exporter.compiler.objects import KernelObjects
     from hwloop.exporter.compiler.pipeline import compile_module
 
     with _told_as(FailureKind.BUILD, "TVM's compiler", said):
         schedules = {kernel: schedule_from_json(found) for kernel, found in job["schedules"].items()}
-        compiled = compile_module(module, target_of(job), machine_of(job), schedules)
-        if compiled.unscheduled:
-            print("no rule matched", ", ".join(compiled.unscheduled), file=sys.stderr)
-        export(compiled.executable, job, _workspace(job))
-    return sorted(compiled.digests)
+        objects = KernelObjects(Path(job["objects"]))
+        compiled = compile_module(module, target_of(job), machine_of(job), schedules, objects)
+        export(compiled.executable, job, _workspace(job), compiled.objects)
+    return sorted(compiled.digests), list(compiled.unscheduled)
 
 
 def imported(source: Path, shapes: Mapping[str, Sequence[int]]) -> tuple[Any, io.StringIO]:
@@ -164,10 +169,12 @@ def imported(source: Path, shapes: Mapping[str, Sequence[int]]) -> tuple[Any, io
         return from_onnx(model, shape_dict=dict(shapes), keep_params_in_input=False), said
 
 
-def export(executable: Any, job: Mapping[str, Any], folder: Path) -> None:
-    """Link an executable into the job's output; its parts are written to a folder."""
+def export(executable: Any, job: Mapping[str, Any], folder: Path, objects: Sequence[Path] = ()) -> None:
+    """Link an executable with object files into the job's output; its parts are written to a folder."""
     link = _linker(job["linkers"], tuple(job["glibc"]))
-    executable.export_library(job["output"], fcompile=link, workspace_dir=str(folder))
+    link.get_target_triple = lambda: job["triple"]  # type: ignore[attr-defined]
+    files = [str(path) for path in objects]
+    executable.export_library(job["output"], fcompile=link, workspace_dir=str(folder), addons=files)
 
 
 def machine_of(job: Mapping[str, Any]) -> Machine:

@@ -52,7 +52,8 @@ class Workbench:
             WorkbenchLost: the compiler crashed or hung over it.
             UsageError: there is no linker for the target.
         """
-        job = {**compile_request(model, self._target, {}), "output": str(self._folder / "model" / ENTRY)}
+        objects = self._folder / "objects"
+        job = {**compile_request(model, self._target, {}, objects), "output": str(self._folder / "model" / ENTRY)}
         (self._folder / "model").mkdir(exist_ok=True)
         answer = self._ask({"load": job}, LOAD_S)
         if "kind" in answer:

@@ -70,7 +70,7 @@ def tune(
       hwloop tune --space vit-mini --sample 5 -d kitchen-pi
       hwloop tune model.onnx -d local --trials 32 --json
     """
-    asked = Asked(models or [], space, sample, policy or [], seed)
+    asked = Asked(models or [], space, sample, policy or [], seed=seed)
     care = _Care(wait, patience, despite_quarantine)
     sizes, limits = parse_shapes(shape or []), _Limits(trials, seconds, threads, deadline, fresh)
     outcome, name = _run(asked, sizes, device, limits, care, devices_file)

@@ -111,6 +111,8 @@ class Preparer:
             built = runtime.build(workload.model, target, provisioned.version, Deadline.after(BUILD_S))
         if isinstance(built, Failure):
             return Unbuilt(unbuilt, built)
+        for note in built.notes:
+            self._say(f"{workload.name} with {key.runtime}: {note}")
         subject = self._subject(session, workload, key, provisioned, built, built.digest)
         known = self._known(subject, equals)
         # Under other limits than those of its day it may have another verdict: then it is measured again.

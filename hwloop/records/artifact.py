@@ -57,7 +57,8 @@ class Artifact:
 
     `files` maps the name on the device (relative, no `..`) to the local file; `digests` maps the same names
     to the SHA-256 of the content. `entry` is the file that the runtime loads. `options` is what the runner
-    must tell the runtime at load (JSON-able), such as the values of symbolic dimensions.
+    must tell the runtime at load (JSON-able), such as the values of symbolic dimensions. `notes` are what a user should
+    know of how it was built; they do not travel with it.
     """
 
     runtime: str
@@ -70,6 +71,7 @@ class Artifact:
     outputs: tuple[TensorSpec, ...]
     target: Target | None = None
     options: Mapping[str, object] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any], folder: Path) -> Artifact:

@@ -17,9 +17,9 @@ def cache(tmp_path) -> CompileCache:
 
 def test_what_was_kept_is_found_again(cache):
     assert cache.find(RECIPE) is None
-    kept = cache.keep(RECIPE, "model.so", b"code")
+    kept = cache.keep(RECIPE, "model.so", b"code", ["sort"])
     assert cache.find(dict(reversed(RECIPE.items()))) == kept
-    assert kept[0].read_bytes() == b"code" and kept[1] == digest_bytes(b"code")
+    assert kept.path.read_bytes() == b"code" and kept.digest == digest_bytes(b"code")
 
 
 def test_another_recipe_is_another_file(cache):
@@ -30,11 +30,11 @@ def test_another_recipe_is_another_file(cache):
 @pytest.mark.parametrize("name", ["model.so", "note.json"])
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"{}"), lambda path: path.unlink()])
 def test_a_damaged_entry_is_as_good_as_none_and_can_be_made_again(cache, name, damage):
-    path, _ = cache.keep(RECIPE, "model.so", b"code")
+    path = cache.keep(RECIPE, "model.so", b"code").path
     damage(path.parent / name)
     assert cache.find(RECIPE) is None
-    again, _ = cache.keep(RECIPE, "model.so", b"code")
-    assert again.read_bytes() == b"code"
+    again = cache.keep(RECIPE, "model.so", b"code")
+    assert again.path.read_bytes() == b"code"
 
 
 def test_of_many_at_once_one_is_kept_and_all_get_it(cache, tmp_path):

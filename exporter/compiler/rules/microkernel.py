@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,16 +27,17 @@ class Tile:
         return self.rows * self.vectors
 
 
-def tiles(machine: Machine) -> list[Tile]:
+@functools.cache
+def tiles(machine: Machine) -> tuple[Tile, ...]:
     """Return the tiles whose sums fit in the registers, with a row of the right side and what is needed of the left.
 
     That is one number, or where a lane of a vector can be multiplied by, a vector of every row.
     """
     most = machine.vector_registers
     shapes = [Tile(rows, vectors) for vectors in range(1, most) for rows in range(1, most)]
-    return [
+    return tuple(
         tile for tile in shapes if tile.sums + tile.vectors + (tile.rows if machine.multiplies_by_lane else 1) <= most
-    ]
+    )
 
 
 def cycles(tile: Tile, machine: Machine) -> float:
@@ -67,6 +69,7 @@ def covering_cycles(tile: Tile, rows: int, columns: int, depth: int, machine: Ma
     return down * total
 
 
+@functools.cache
 def best_tile(rows: int, columns: int, depth: int, machine: Machine) -> Tile:
     """Return the tile that covers `rows` x `columns` sums in the fewest cycles, unless the machine says which."""
     if machine.tiling:

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hwloop.exporter.quantize.observers import Entropy, Histogram, MinMax, Percentile, divergence
 
-BATCHES = st.lists(arrays(np.float32, st.integers(1, 20), elements=st.floats(-1e6, 1e6, width=32)), min_size=1)
+BATCHES = st.lists(
+    arrays(np.float32, st.integers(1, 20), elements=st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=4
+)
 
 
 def normal(count=20_000, seed=0):
@@ -22,12 +24,14 @@ def ranged(observer, *batches):
 
 
 @given(BATCHES)
+@settings(max_examples=30)
 def test_min_max_is_what_was_seen(batches):
     everything = np.concatenate(batches)
     assert ranged(MinMax(), *batches) == (everything.min(), everything.max())
 
 
 @given(BATCHES)
+@settings(max_examples=30)
 def test_a_histogram_loses_nothing_however_its_reach_grows(batches):
     histogram = Histogram()
     for batch in batches:
@@ -39,6 +43,7 @@ def test_a_histogram_loses_nothing_however_its_reach_grows(batches):
 
 
 @given(BATCHES, st.sampled_from([Percentile, Entropy]))
+@settings(max_examples=30)
 def test_no_method_goes_beyond_what_was_seen(batches, method):
     low, high = ranged(method(), *batches)
     everything = np.concatenate(batches)
