@@ -3,6 +3,7 @@
     python benchmarks/quantize_speed.py
     python benchmarks/quantize_speed.py --exports 1000 --rounds 30   # memory over a thousand exports
     python benchmarks/quantize_speed.py --only vit --calls 50
+    python benchmarks/quantize_speed.py --only rows                  # one layer, by how many rows it is given
 
 For a ViT-tiny (12 layers, 224²) and a ResNet-50 (128²), on one core: seconds of processor time of `quantize` with
 serialization, for each scheme and for a random mixture of all (`models_per_s`); the peak memory before and after many
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx import helper, numpy_helper
 from rich.console import Console
 from rich.table import Table
 
@@ -55,7 +57,7 @@ OPSET = 21
 def main() -> None:
     """Run the benchmark, print a table, then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="models with this in their name")
+    parser.add_argument("--only", default="", help="models with this in their name, or `rows`")
     parser.add_argument("--rounds", type=int, default=10, help="exports that are timed, for each scheme")
     parser.add_argument("--exports", type=int, default=100, help="exports over which memory is watched")
     parser.add_argument("--calls", type=int, default=30, help="timed calls of each model")
@@ -66,7 +68,10 @@ def main() -> None:
             if options.only in model:
                 found[model] = measure(write(Path(name) / f"{model}.onnx"), size, options)
                 show(model, found[model])
-    slowest = {model: cases[MIXED]["models_per_s"] for model, cases in found.items()}
+    if options.only in "rows":
+        found["rows"] = by_rows(options.calls)
+        show("one layer of 1024 by 4096, ms", found["rows"])
+    slowest = {model: cases[MIXED]["models_per_s"] for model, cases in found.items() if MIXED in cases}
     print(json.dumps({**found, "models_per_s": slowest}))
 
 
@@ -139,6 +144,25 @@ def latencies(
             session.run(None, {"image": image})
             samples[name].append((time.thread_time() - start) * 1e3)
     return samples, outputs
+
+
+def by_rows(calls: int) -> dict[str, dict[str, float]]:
+    """Return the median milliseconds of one layer in each scheme, by the rows that it is given."""
+    weight = numpy_helper.from_array(np.random.default_rng(0).standard_normal((1024, 4096), dtype=np.float32), "w")
+    found = {}
+    for rows in (1, 8, 32, 197):
+        image = helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, rows, 1024])
+        result = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, rows, 4096])
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["image", "w"], ["y"])], "graph", [image], [result], [weight]
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+        x = np.random.default_rng(rows).standard_normal((1, rows, 1024), dtype=np.float32)
+        ranges = calibrate(model, [{"image": x}])
+        files = {str(s): quantize(model, QuantPolicy({"*": s}), ranges).SerializeToString() for s in Scheme}
+        samples, _ = latencies(files, x, calls)
+        found[f"{rows} rows"] = {name: statistics.median(values) for name, values in samples.items()}
+    return found
 
 
 def show(model: str, cases: Mapping[str, Mapping[str, float]]) -> None:

@@ -70,7 +70,7 @@ def parse_word(word: str) -> Candidate:
     choices = load_space(name).choices
     if which in ENDS:
         return Candidate(name, choices.smallest if which == "smallest" else choices.largest)
-    if not which.isdigit():
+    if not which.isdecimal():
         raise UsageError(f"{word}: {which!r} is no sample", remedy="Use SPACE@SEED, SPACE@smallest or SPACE@largest.")
     return Candidate(name, choices.sample(Random(int(which))))
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from hwloop.errors import UsageError
 from hwloop.exporter.inputs import make_inputs
 from hwloop.exporter.model import load_model
-from hwloop.exporter.quantize.calibrate import calibrate
+from hwloop.exporter.quantize.calibrate import calibrate, calibration_method
 from hwloop.exporter.quantize.layers import layers_of
 from hwloop.exporter.quantize.quantize import quantize
 from hwloop.exporter.quantize.ranges import Ranges
+from hwloop.exporter.quantize.samples import Samples
 from hwloop.records import Candidate, QuantPolicy, Scheme
 from hwloop.scratch import scratch_folder
 from hwloop.search.spaces.base import Setting, Space, Supernet
@@ -45,7 +47,7 @@ class CandidateExporter:
         self._supernet = supernet
         self._setting = setting
         self._batches = list(batches)
-        self._method = method
+        self._method = calibration_method(method)
         self._seed = seed
         self._ranges = Ranges()
 
@@ -90,6 +92,25 @@ class CandidateExporter:
         names = {value.name for value in model.graph.input}
         given = [batch for batch in self._batches if set(batch) == names]
         return given or [made_up(model, self._seed)]
+
+
+def part_batches(samples: Samples, space: Space, supernet: Supernet, setting: Setting) -> list[Batch]:
+    """Return samples as batches for the parts of a space's largest subnet; a part may do without any.
+
+    Raises:
+        UsageError: an array is for no part, or a part has arrays for some of its inputs alone.
+    """
+    supernet.activate(space.choices.largest)
+    parts = [{spec.name: spec.shape[0] for spec in part.inputs} for part in supernet.parts(setting)]
+    known = {name for inputs in parts for name in inputs}
+    strangers = sorted(samples.arrays.keys() - known)
+    if strangers:
+        raise UsageError(
+            f"{samples.place}: {strangers[0]!r} is no input of {space.name}",
+            remedy=f"The inputs are {', '.join(sorted(known))}.",
+        )
+    given = [inputs for inputs in parts if inputs.keys() & samples.arrays.keys()]
+    return [batch for inputs in given for batch in samples.batches(inputs)]
 
 
 def made_up(model: onnx.ModelProto, seed: int) -> Batch:

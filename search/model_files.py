@@ -28,6 +28,20 @@ class ModelFile:
     repeats: int = 1
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """Where the numbers in exported candidates come from.
+
+    `weights` are `random` (drawn from `seed`), `pretrained`, or the path of a supernet's checkpoint. Ranges for
+    int8-static are found by `method` on `samples`, an .npz file, or else on inputs made up from `seed`.
+    """
+
+    weights: str = "random"
+    seed: int = 0
+    samples: Path | None = None
+    method: str = "min-max"
+
+
 def is_candidate(word: str) -> bool:
     """Return whether a word names candidates, by a file or by `SPACE@SAMPLE`, and no ONNX file."""
     return word.endswith((".yaml", ".yml", ".json")) or ("@" in word and not word.endswith(".onnx"))
@@ -60,18 +74,16 @@ def write_candidates(
     candidates: Sequence[Candidate],
     folder: Path,
     sizes: Mapping[str, int],
+    numbers: Numbers,
     *,
-    weights: str = "random",
-    seed: int = 0,
     exported: Callable[[int], None] = lambda _count: None,
 ) -> list[ModelFile]:
     """Export candidates into a folder; `exported` hears how many are done.
 
-    `weights` are `random` (drawn from `seed`), `pretrained`, or the path of a supernet's checkpoint. A file is named
-    after its space, the candidate's digest and the part. `sizes` are some of `SIZES`.
+    A file is named after its space, the candidate's digest and the part. `sizes` are some of `SIZES`.
 
     Raises:
-        UsageError: a size that a space does not take, a policy or weights that do not fit.
+        UsageError: a size that a space does not take; a policy, weights or samples that do not fit.
         FetchError: pretrained weights could not be fetched.
         ModelError: a subnet has no ONNX form.
     """
@@ -79,7 +91,7 @@ def write_candidates(
     files = []
     for number, candidate in enumerate(dict.fromkeys(candidates), 1):
         if candidate.space not in exporters:
-            exporters[candidate.space] = _exporter(candidate.space, sizes, weights, seed)
+            exporters[candidate.space] = _exporter(candidate.space, sizes, numbers)
         space, exporter = exporters[candidate.space]
         for subnet in exporter.export(candidate):
             words = [f"{space.name}-{candidate.digest[:8]}", *([subnet.part] if subnet.part else [])]
@@ -96,9 +108,10 @@ def split_sizes(shapes: Mapping[str, int], candidates: Iterable[Candidate]) -> t
     return mine, {name: size for name, size in shapes.items() if name not in mine}
 
 
-def _exporter(name: str, sizes: Mapping[str, int], weights: str, seed: int) -> tuple[Space, CandidateExporter]:
+def _exporter(name: str, sizes: Mapping[str, int], numbers: Numbers) -> tuple[Space, CandidateExporter]:
+    from hwloop.exporter.quantize.samples import Samples
     from hwloop.search.checkpoints import supernet_with
-    from hwloop.search.exports import CandidateExporter
+    from hwloop.search.exports import CandidateExporter, part_batches
     from hwloop.search.spaces.registry import load_space
 
     unknown = sorted(set(sizes) - set(SIZES))
@@ -106,4 +119,7 @@ def _exporter(name: str, sizes: Mapping[str, int], weights: str, seed: int) -> t
         raise UsageError(f"there is no size {unknown[0]!r}", remedy=f"The sizes are {', '.join(SIZES)}.")
     space = load_space(name)
     setting = space.setting(**sizes)
-    return space, CandidateExporter(space, supernet_with(space, weights, seed), setting, seed=seed)
+    supernet = supernet_with(space, numbers.weights, numbers.seed)
+    batches = part_batches(Samples.load(numbers.samples), space, supernet, setting) if numbers.samples else []
+    exporter = CandidateExporter(space, supernet, setting, batches=batches, method=numbers.method, seed=numbers.seed)
+    return space, exporter

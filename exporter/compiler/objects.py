@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import tvm
+import tvm_ffi
 from tvm import IRModule
 
 from hwloop.digests import digest_json
-from hwloop.exporter.schedules import Schedule
 
 NAME_DIGITS = 32
 
@@ -26,9 +26,12 @@ class KernelObjects:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def name(self, digest: str, schedule: Schedule | None) -> str:
-        """Return the name of a kernel as a schedule, or its rule, makes it."""
-        return f"kernel_{digest_json([digest, schedule and schedule.as_json()])[:NAME_DIGITS]}"
+    def names(self, module: Any, digests: Mapping[str, str]) -> dict[str, str]:
+        """Return names of their content for a module's kernels, by what each is, and was at first (`digests`)."""
+        return {
+            name: f"kernel_{digest_json([digest, tvm_ffi.structural_hash(module[name])])[:NAME_DIGITS]}"
+            for name, digest in digests.items()
+        }
 
     def objects(self, kernels: Mapping[Any, Any], target: Any) -> list[Path]:
         """Return the object files of kernels by their global variables; what is not there is compiled.

@@ -53,8 +53,8 @@ def compile_module(
     with building(target):
         made = schedule_kernels(fused, machine, schedules)
         if objects:
-            names = {name: objects.name(digest, made.used.get(digest)) for name, digest in made.digests.items()}
-            executable, files = _build_apart(rename_kernels(made.module, names), target, objects)
+            named = rename_kernels(made.module, objects.names(made.module, made.digests))
+            executable, files = _build_apart(named, target, objects)
         else:
             executable, files = build(made.module, target), []
     digests = tuple(made.digests.values())

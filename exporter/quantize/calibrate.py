@@ -50,7 +50,7 @@ def calibrate(
     Raises:
         UsageError: there is no such method, no batch, or one does not fit the model or makes NaN or infinite numbers.
     """
-    method = _method(method)
+    method = calibration_method(method)
     layers = layers_of(model)
     watched = sorted({tensor for layer in layers for tensor in (layer.input, layer.output)})
     session = _session(model, watched)
@@ -78,7 +78,12 @@ def calibrate(
     return Ranges(ranges, method.value, digest, data.hexdigest())
 
 
-def _method(name: str) -> CalibrationMethod:
+def calibration_method(name: str) -> CalibrationMethod:
+    """Return a method by its name.
+
+    Raises:
+        UsageError: there is no such method.
+    """
     try:
         return CalibrationMethod(name)
     except ValueError:

@@ -24,6 +24,7 @@ class Draft:
         self._wiring = wiring
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._node_names = {node.name or node.output[0] for node in wiring.nodes if node.output}  # layers' among them
         self._taken = {*wiring.constants, *wiring.makers, *(value.name for value in source.graph.input)}
 
     def keep(
@@ -47,8 +48,10 @@ class Draft:
         self._nodes.append(copy)
 
     def add(self, operator: str, inputs: Sequence[str], *outputs: str, name: str = "", **attributes: Any) -> str:
-        """Add a node and return the name of its first output."""
-        self._nodes.append(helper.make_node(operator, inputs, outputs, name=name or outputs[0], **attributes))
+        """Add a node and return the name of its first output, after which it is called if it has no other name."""
+        if not name:
+            name = _unlike(outputs[0], self._node_names)
+        self._nodes.append(helper.make_node(operator, inputs, outputs, name=name, **attributes))
         return outputs[0]
 
     def product(self, layer: Layer, sides: Sequence[str], *bias: str) -> None:
@@ -67,10 +70,7 @@ class Draft:
 
     def fresh(self, name: str) -> str:
         """Return a name for a new tensor: the one wished for, or one like it."""
-        while name in self._taken:
-            name += "_"
-        self._taken.add(name)
-        return name
+        return _unlike(name, self._taken)
 
     def constant(self, name: str, array: NDArray[Any] | np.generic) -> str:
         """Add a constant and return its name, which is like the one wished for."""
@@ -149,3 +149,11 @@ class Draft:
                 remedy="Look at the training that made them; such a model computes nothing of use.",
             )
         return array
+
+
+def _unlike(name: str, taken: set[str]) -> str:
+    """Return a name, longer if it is taken, and take it."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name

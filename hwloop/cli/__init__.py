@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from hwloop.cli import devices, emulator, results, spaces
+from hwloop.cli import devices, emulator, predictor, results, spaces
 from hwloop.cli.compare import compare
 from hwloop.cli.export import export
 from hwloop.cli.measure import measure
@@ -30,6 +30,7 @@ app.command(name="export")(export)
 app.command(name="tune")(tune)
 app.add_typer(devices.app, name="devices")
 app.add_typer(emulator.app, name="emulator")
+app.add_typer(predictor.app, name="predictor")
 app.add_typer(results.app, name="results")
 app.add_typer(spaces.app, name="spaces")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hwloop.cli import units
-from hwloop.records import Measurement
+from hwloop.records import Measurement, Verdict
 
 if TYPE_CHECKING:
     from hwloop.search.model_files import ModelFile
@@ -46,4 +46,5 @@ def _line(label: str, device: str, runtime: str, parts: Sequence[Measurement], f
         for one, value, times in zip(parts, found, repeats, strict=True)
     ]
     total = sum(value * times for value, times in zip(found, repeats, strict=True) if value is not None)
-    return f"{where}: {show(total)} = {' + '.join(terms)}"
+    doubt = "" if all(one.verdict is Verdict.VALID for one in parts) else " (no figure to trust: a part is not VALID)"
+    return f"{where}: {show(total)} = {' + '.join(terms)}{doubt}"

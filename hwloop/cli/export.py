@@ -1,4 +1,4 @@
-"""`hwloop export`: candidates as ONNX files."""
+"""`hwloop export`: candidates, and models with a policy, as ONNX files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwloop.cli.models import POLICY_HELP, WEIGHTS_HELP, Asked
+from hwloop.cli.models import CALIBRATE_HELP, METHOD_HELP, POLICY_HELP, WEIGHTS_HELP, Asked, written_files
 from hwloop.cli.options import parse_shapes
 from hwloop.cli.output import print_json
 from hwloop.errors import UsageError
@@ -17,7 +17,8 @@ def export(
     candidates: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CANDIDATE]...", help="Candidates' files or SPACE@SEED, SPACE@smallest, SPACE@largest."
+            metavar="[CANDIDATE]...",
+            help="Candidates' files, SPACE@SEED, SPACE@smallest, SPACE@largest, or ONNX files to quantize.",
         ),
     ] = None,
     onnx: Annotated[Path, typer.Option("--onnx", metavar="FOLDER", help="Where the ONNX files go.")] = Path(),
@@ -25,30 +26,37 @@ def export(
     sample: Annotated[int, typer.Option(min=1, help="How many samples of the space.")] = 1,
     policy: Annotated[list[str] | None, typer.Option(metavar="[LAYER=]SCHEME", help=POLICY_HELP)] = None,
     weights: Annotated[str, typer.Option(metavar="WEIGHTS", help=WEIGHTS_HELP)] = "random",
+    calibrate: Annotated[Path | None, typer.Option(metavar="FILE.npz", help=CALIBRATE_HELP)] = None,
+    calibration: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "min-max",
     shape: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SIZE", help="A size: batch, length, resolution, steps.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SIZE", help="A size: batch, length, resolution, steps; of ONNX files, a dimension's."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of samples and weights.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Write candidates as ONNX files, one for each part, quantized as their policies say.
+    """Write candidates as ONNX files, one for each part, quantized as their policies say; ONNX files by --policy.
 
     \b
     Examples:
       hwloop export vit-mini@largest --onnx models
       hwloop export --space hat-small --sample 3 --policy int8-dynamic --shape length=20 --onnx models
       hwloop export candidates.yaml --onnx models --json
+      hwloop export model.onnx --policy int8-static --calibrate data.npz --calibration entropy --onnx quantized
     """
-    from hwloop.cli.progress import counted
-    from hwloop.search.model_files import write_candidates
-
-    asked = Asked(candidates or [], space, sample, policy or [], weights, seed)
-    if asked.paths():
-        raise UsageError(f"{asked.paths()[0]} is no candidate", remedy="An ONNX file needs no export.")
-    found = asked.candidates()
-    onnx.mkdir(parents=True, exist_ok=True)
-    with counted("exporting candidates", len(found)) as exported:
-        files = write_candidates(found, onnx, parse_shapes(shape or []), weights=weights, seed=seed, exported=exported)
+    asked = Asked(candidates or [], space, sample, policy or [], weights, seed, calibrate, calibration)
+    if asked.paths() and not asked.policy:
+        raise UsageError(
+            f"{asked.paths()[0]} is no candidate",
+            remedy="Name a candidate's file or SPACE@SEED; an ONNX file needs a --policy.",
+        )
+    try:
+        onnx.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--onnx {onnx}: this is no folder: {error.strerror}", remedy="Give another one.") from error
+    files, _ = written_files(asked, onnx, parse_shapes(shape or []))
     if as_json:
         print_json(
             [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop.cli.candidate_view import part_sums, with_candidates
-from hwloop.cli.models import MODEL_HELP, POLICY_HELP, WEIGHTS_HELP, Asked, workloads_for
+from hwloop.cli.models import CALIBRATE_HELP, METHOD_HELP, MODEL_HELP, POLICY_HELP, WEIGHTS_HELP, Asked, workloads_for
 from hwloop.cli.options import RUNTIMES, parse_pairs, parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import BAD_RESULT, DEVICE_FAILED, print_json, say
 
@@ -58,6 +58,8 @@ def measure(
     sample: Annotated[int, typer.Option(min=1, help="How many samples of the space.")] = 1,
     policy: Annotated[list[str] | None, typer.Option(metavar="[LAYER=]SCHEME", help=POLICY_HELP)] = None,
     weights: Annotated[str, typer.Option(metavar="WEIGHTS", help=WEIGHTS_HELP)] = "random",
+    calibrate: Annotated[Path | None, typer.Option(metavar="FILE.npz", help=CALIBRATE_HELP)] = None,
+    calibration: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "min-max",
     seed: Annotated[int, typer.Option(min=0, help="Of samples, weights, made-up inputs and the order.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the store has.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
@@ -99,7 +101,7 @@ def measure(
         process_deadline_s=deadline,
     )
     care = _Care(fresh, wait, patience, each, despite_quarantine)
-    asked = Asked(models or [], space, sample, policy or [], weights, seed)
+    asked = Asked(models or [], space, sample, policy or [], weights, seed, calibrate, calibration)
     outcome, files = _run(asked, device or [], runtime or [], shape or [], given or [], protocol, care, devices_file)
     if as_json:
         print_json(with_candidates(outcome.measurements, files))

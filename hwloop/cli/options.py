@@ -32,7 +32,7 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, int]:
     """
     sizes = {}
     for name, text in parse_pairs("--shape", texts).items():
-        if not text.isdigit() or int(text) < 1:
+        if not text.isdecimal() or int(text) < 1:
             raise UsageError(f"--shape {name}={text}: a size is a whole number of 1 or more")
         sizes[name] = int(text)
     return sizes

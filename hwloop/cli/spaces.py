@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hwloop.cli.output import print_json, say
+from hwloop.errors import UsageError
 
 if TYPE_CHECKING:
     from hwloop.records import Arch
@@ -114,12 +115,14 @@ def sample(
     from random import Random
 
     from hwloop.records import Candidate
+    from hwloop.search.candidate_files import SUFFIXES, as_yaml, parse_policy
     from hwloop.search.candidate_files import as_json as json_text
-    from hwloop.search.candidate_files import as_yaml, parse_policy
     from hwloop.search.costs import arch_costs
     from hwloop.search.sampling import sample_by_complexity, sample_distinct
     from hwloop.search.subnets import layer_names
 
+    if output and output.suffix not in SUFFIXES:
+        raise UsageError(f"{output}: a file of candidates ends in {', '.join(SUFFIXES)}", remedy="Name it so.")
     space, wanted, random = _space(name, fix), parse_policy(policy or []), Random(seed)
     outline = space.outline()
     wanted.resolved(layer_names(outline))
@@ -138,7 +141,10 @@ def sample(
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return
-    output.write_text(text)
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written: {error.strerror}", remedy="Give another path.") from error
     say(f"{len(candidates)} candidates in {output}")
 
 
@@ -151,7 +157,10 @@ def _space(name: str, fix: Sequence[str] | None) -> Space:
     from hwloop.search.spaces.registry import load_space
 
     space = load_space(name)
-    fixed = {choice: [yaml.safe_load(value)] for choice, value in parse_pairs("--fix", fix or []).items()}
+    try:
+        fixed = {choice: [yaml.safe_load(value)] for choice, value in parse_pairs("--fix", fix or []).items()}
+    except yaml.YAMLError as error:
+        raise UsageError("--fix: a value is neither a number nor a word", remedy="Use CHOICE=VALUE.") from error
     return replace(space, choices=space.choices.restricted(fixed))
 
 

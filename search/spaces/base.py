@@ -86,8 +86,12 @@ class Space:
         taken = [name for name, size in vars(self.defaults).items() if size is not None]
         for name, size in chosen.items():
             if name not in taken:
+                chosen_so = (
+                    f": {name} is one of its choices" if name in {choice.name for choice in self.choices} else ""
+                )
                 raise UsageError(
-                    f"space {self.name} takes no {name}", remedy=f"It takes {', '.join(taken)}; leave {name} out."
+                    f"space {self.name} takes no {name}{chosen_so}",
+                    remedy=f"It takes {', '.join(taken)}; leave {name} out.",
                 )
             if size < 1:
                 raise UsageError(f"{name} {size} is below 1", remedy="Give a positive whole number.")

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from hwloop.errors import UsageError
 from hwloop.records import Arch, TensorSpec
+from hwloop.search.spaces.attention import ElasticAttention
 from hwloop.search.spaces.base import Part, Setting, Space
 from hwloop.search.spaces.choices import Choice, Choices
 from hwloop.search.spaces.elastic import ElasticEmbedding, ElasticLayerNorm, ElasticLinear
@@ -85,41 +86,20 @@ def bert_choices(sizes: BertSizes) -> Choices:
     return Choices(tuple(choices))
 
 
-class _Attention(nn.Module):
-    """Softmax attention of the first heads, over the tokens that are no padding."""
-
-    def __init__(self, width: int, heads: int, head_width: int) -> None:
-        super().__init__()
-        inner = heads * head_width
-        self.head_width = head_width
-        self.q, self.k, self.v = (ElasticLinear(width, inner) for _ in range(3))
-        self.out = ElasticLinear(inner, width)
-
-    def forward(self, x: Tensor, hidden: Tensor, heads: int) -> Tensor:
-        batch, tokens, _ = x.shape
-        inner = heads * self.head_width
-        q, k, v = (
-            side(x, inner).reshape(batch, tokens, heads, self.head_width).transpose(1, 2)
-            for side in (self.q, self.k, self.v)
-        )
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=hidden)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, tokens, inner))
-        return out
-
-
 class _Layer(nn.Module):
     """Attention and an FFN, each with a way around it and a norm after it."""
 
     def __init__(self, sizes: BertSizes) -> None:
         super().__init__()
         self.heads, self.neurons = max(sizes.heads), max(sizes.neurons)
-        self.attention = _Attention(sizes.width, self.heads, sizes.head_width)
+        self.attention = ElasticAttention(sizes.width, self.heads, sizes.head_width)
         self.norm1 = ElasticLayerNorm(sizes.width, eps=sizes.epsilon)
         self.up, self.down = ElasticLinear(sizes.width, self.neurons), ElasticLinear(self.neurons, sizes.width)
         self.norm2 = ElasticLayerNorm(sizes.width, eps=sizes.epsilon)
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        x = self.norm1(x + self.attention(x, hidden, self.heads))
+        mix = partial(F.scaled_dot_product_attention, attn_mask=hidden)
+        x = self.norm1(x + self.attention(x, self.heads, mix))
         out: Tensor = self.norm2(x + self.down(F.gelu(self.up(x, self.neurons))))
         return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,16 @@ def _own(path: Path, attribute: str) -> object:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename) == path.absolute()
+        ]
+        place = f"{path}:{lines[-1]}" if lines else str(path)
+        raise UsageError(f"{place}: {type(error).__name__}: {error}", remedy="Mend the file of the space.") from error
     if not hasattr(module, attribute):
         raise UsageError(f"{path}: it has no {attribute}", remedy=f"Write {attribute} = Space(...) in it.")
     return getattr(module, attribute)

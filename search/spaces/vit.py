@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwloop.records import Arch, TensorSpec
+from hwloop.search.spaces.attention import ElasticAttention
 from hwloop.search.spaces.base import Part, Setting, Space
 from hwloop.search.spaces.choices import Choice, Choices, Rule
 from hwloop.search.spaces.elastic import ElasticLayerNorm, ElasticLinear
@@ -63,28 +64,6 @@ def vit_choices(sizes: VitSizes) -> Choices:
     return Choices(tuple(choices), (whole,))
 
 
-class _Attention(nn.Module):
-    """Softmax or linear attention of the first heads; both use the same projections."""
-
-    def __init__(self, width: int, heads: int, head_width: int) -> None:
-        super().__init__()
-        inner = heads * head_width
-        self.head_width = head_width
-        self.q, self.k, self.v = (ElasticLinear(width, inner) for _ in range(3))
-        self.out = ElasticLinear(inner, width)
-
-    def forward(self, x: Tensor, heads: int, kind: str) -> Tensor:
-        batch, tokens, width = x.shape
-        inner = heads * self.head_width
-        q, k, v = (
-            side(x, inner).reshape(batch, tokens, heads, self.head_width).transpose(1, 2)
-            for side in (self.q, self.k, self.v)
-        )
-        mixed = F.scaled_dot_product_attention(q, k, v) if kind == SOFTMAX else _linear_attention(q, k, v)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, tokens, inner), width)
-        return out
-
-
 def _linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return attention without softmax: [batch, heads, tokens, head width] of all three, in linear time."""
     q, k = F.relu(q), F.relu(k)
@@ -106,14 +85,18 @@ class _Block(nn.Module):
     def __init__(self, width: int, heads: int, head_width: int, hidden: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = ElasticLayerNorm(width), ElasticLayerNorm(width)
-        self.attention = _Attention(width, heads, head_width)
+        self.attention = ElasticAttention(width, heads, head_width)
         self.up, self.down = ElasticLinear(width, hidden), ElasticLinear(hidden, width)
         self.mixer, self.heads, self.hidden, self.side = SOFTMAX, heads, hidden, 1
 
     def forward(self, x: Tensor) -> Tensor:
         width = x.shape[-1]
         y = self.norm1(x)
-        x = x + (_pooled(y, self.side) if self.mixer == POOLING else self.attention(y, self.heads, self.mixer))
+        if self.mixer == POOLING:
+            x = x + _pooled(y, self.side)
+        else:
+            mix = F.scaled_dot_product_attention if self.mixer == SOFTMAX else _linear_attention
+            x = x + self.attention(y, self.heads, mix)
         hidden = F.gelu(self.up(self.norm2(x), self.hidden))
         out: Tensor = x + self.down(hidden, width)
         return out

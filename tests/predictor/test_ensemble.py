@@ -106,6 +106,14 @@ class TestWithKernels:
         assert "kernel-sum" in model.weights
         assert accuracy(true, model.predict(asked).mean_ms).mape_percent < 8
 
+    def test_a_slow_stretch_is_left_out(self, kernels):
+        features, latencies_ms = kernels(100, noise=0.02)
+        latencies_ms[:20] *= 1.4
+        model = Ensemble(["linear", "kernel-sum"])
+        model.fit(features, latencies_ms)
+        assert model.kept[:20].sum() <= 2
+        assert model.kept[20:].mean() > 0.9
+
     def test_a_kind_never_measured_is_told_and_gets_a_wide_interval(self, kernels):
         features, latencies_ms = kernels(60)
         model = Ensemble(["kernel-sum"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import tvm_ffi
@@ -28,7 +28,7 @@ class Tile:
         return self.rows * self.vectors
 
 
-@cache
+@functools.cache
 def tiles(machine: Machine) -> tuple[Tile, ...]:
     """Return the tiles whose sums fit in the registers, with a row of the right side and what is needed of the left.
 
@@ -70,7 +70,7 @@ def covering_cycles(tile: Tile, rows: int, columns: int, depth: int, machine: Ma
     return down * total
 
 
-@cache
+@functools.cache
 def best_tile(rows: int, columns: int, depth: int, machine: Machine) -> Tile:
     """Return the tile that covers `rows` x `columns` sums in the fewest cycles, unless the machine says which."""
     if machine.tiling:

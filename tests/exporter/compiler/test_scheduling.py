@@ -6,6 +6,7 @@ from tvm import relax
 
 from hwloop.exporter.compiler.kernels import kernels_of
 from hwloop.exporter.compiler.machine import machine_for
+from hwloop.exporter.compiler.objects import KernelObjects
 from hwloop.exporter.compiler.pipeline import building, compile_module, fused_module
 from hwloop.exporter.compiler.scheduling import rule_of
 from hwloop.exporter.schedules import Tiling, Trace
@@ -114,3 +115,17 @@ def test_a_schedule_of_another_kernel_changes_nothing(cpu, module_of, numbers):
     module = module_of(layers([numbers(96, 96)]), (10, 96))
     _, compiled = run(cpu, module, numbers(10, 96), {"another": Tiling(1, 1)})
     assert compiled.tuned == ()
+
+
+def test_objects_are_named_by_what_a_kernel_is_whatever_its_model_calls_it(cpu, module_of, numbers, tmp_path):
+    def compiled(weights, schedules=None):
+        module = module_of(layers(weights), (10, 96))
+        machine = machine_for(cpu.target)
+        return compile_module(module, words(cpu), machine, schedules, KernelObjects(tmp_path))
+
+    first, deeper = compiled([numbers(96, 40), numbers(40, 96)]), compiled([numbers(96, 40), numbers(40, 96)] * 2)
+    assert set(first.objects) == set(deeper.objects) == set(tmp_path.iterdir())
+    tuned = compiled([numbers(96, 40), numbers(40, 96)], {first.digests[0]: Tiling(2, 1)})
+    assert len(set(tuned.objects) & set(first.objects)) == 1
+    other = compiled([numbers(96, 48), numbers(48, 96)])
+    assert not set(other.objects) & set(first.objects)

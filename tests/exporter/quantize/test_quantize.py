@@ -68,6 +68,20 @@ def test_files_of_other_exporters_and_older_opsets_are_quantized_too(write, sche
 
 
 @EVERY_SCHEME
+@pytest.mark.parametrize("bias", [False, True])
+def test_no_two_nodes_have_one_name_where_the_source_gave_none(net, batches, run, scheme, bias):
+    graph = net([4, 16])
+    product = graph.op("MatMul", "x", graph.draw("w", 16, 8, scale=1), result="product" if bias else "y")
+    if bias:
+        graph.op("Add", product, graph.draw("b", 8, scale=1), result="y")
+    model = graph.model("y")
+    quantized = quantize(model, everywhere(scheme), calibrate(model, batches(model)))
+    names = [node.name for node in quantized.graph.node if node.name]
+    assert len(names) == len(set(names)) and scheme_of(quantized) == {product: scheme}
+    run(quantized, batches(model)[0]["x"])  # ONNX Runtime refuses twins
+
+
+@EVERY_SCHEME
 def test_the_source_is_left_as_it_was(encoder, batches, scheme):
     before = encoder.SerializeToString(deterministic=True)
     quantize(encoder, everywhere(scheme), calibrate(encoder, batches(encoder)))

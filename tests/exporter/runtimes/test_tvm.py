@@ -28,8 +28,11 @@ from hwloop.exporter.inputs import make_inputs
 from hwloop.exporter.model import load_model
 from hwloop.exporter.runtimes import tvm as tvm_runtime
 from hwloop.exporter.runtimes.tvm import FFI_VERSION, VERSION, Tvm
+from hwloop.exporter.schedules import Tiling
 from hwloop.exporter.toolchain import needed_glibc
+from hwloop.exporter.tuned import VERDICT, TunedKernels
 from hwloop.records import Artifact, Failure, FailureKind, Target
+from hwloop.testing.models import perceptron
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 HOST = Target(f"{platform.machine()}-linux-gnu", "generic" if platform.machine() == "aarch64" else "x86-64")
@@ -351,3 +354,40 @@ def test_a_constant_node_is_no_operator_to_miss(tvm, save, libraries, tmp_path):
     )
     assert onnx.load(path).graph.node[0].op_type == "Constant"
     assert_runs_like_the_reference(tvm, libraries, tmp_path, path)
+
+
+# ── what is kept ──
+
+
+def test_a_second_model_takes_the_kernels_that_the_first_one_compiled(tvm, libraries, tmp_path):
+    first = perceptron(tmp_path / "first.onnx", [64, 64, 64], seed=1)
+    second = perceptron(tmp_path / "second.onnx", [64, 64, 64, 64], seed=2)
+    built(tvm, first)
+    objects = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.o")}
+    assert objects
+    assert_runs_like_the_reference(tvm, libraries, tmp_path, second)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.o")} == objects
+
+
+def test_a_tuned_build_is_another_file_and_runs_alike(libraries, tmp_path):
+    path = perceptron(tmp_path / "p.onnx", [64, 64, 40])
+    tuned = TunedKernels("rules", tmp_path / "tuned")
+    cache = CompileCache(tmp_path / "cache")
+    before = built(Tvm(cache, tuned), path)
+    (listing,) = (tmp_path / "cache" / "kernels").iterdir()
+    for kernel in json.loads(listing.read_text()):
+        tuned.add(HOST, VERDICT, {"kernel": kernel, "schedule": Tiling(2, 1).as_json()})
+    after = built(Tvm(cache, tuned), path)
+    assert after.digests != before.digests
+    assert built(Tvm(cache, tuned, by_rules_alone=True), path).digests == before.digests
+    assert_runs_like_the_reference(Tvm(cache, tuned), libraries, tmp_path, path)
+
+
+def test_a_verdict_on_a_kernel_of_another_model_changes_nothing(tmp_path, monkeypatch):
+    path = perceptron(tmp_path / "p.onnx")
+    tuned = TunedKernels("rules", tmp_path / "tuned")
+    cache = CompileCache(tmp_path / "cache")
+    before = built(Tvm(cache, tuned), path)
+    tuned.add(HOST, VERDICT, {"kernel": "another", "schedule": Tiling(2, 1).as_json()})
+    monkeypatch.setattr(compile_jobs.subprocess, "Popen", None)
+    assert built(Tvm(cache, tuned), path).digests == before.digests

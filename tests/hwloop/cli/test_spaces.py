@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import onnx
 import pytest
 
+from hwloop.exporter.quantize.verify import scheme_of
+from hwloop.records import Scheme
 from hwloop.search.candidate_files import read_candidates
 from hwloop.search.checkpoints import save_checkpoint
 from hwloop.search.spaces.registry import SPACES
@@ -131,3 +134,56 @@ def test_nothing_to_measure_and_a_policy_without_a_space_are_refused(run):
     assert status == 2 and "no model is named" in err
     status, _, err = run("measure", "vit-mini@1", "--policy", "int8-dynamic", "-d", "here")
     assert status == 2 and "--policy is for samples" in err
+
+
+def test_a_space_file_that_raises_is_told_with_its_line(run, tmp_path):
+    (tmp_path / "mine.py").write_text("import math\n\nMINE = math.sqrt(-1)\n")
+    status, _, err = run("spaces", "count", "mine.py:MINE")
+    assert status == 2 and "mine.py:3: ValueError: math domain error" in err
+    (tmp_path / "mine.py").write_text("def f(:\n")
+    status, _, err = run("spaces", "count", "mine.py:MINE")
+    assert status == 2 and "mine.py: SyntaxError" in err and "line 1" in err
+
+
+def test_words_that_are_no_numbers_and_paths_that_cannot_be_written_are_refused(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    for words, told in {
+        ("export", "vit-mini@²", "--onnx", "out"): "'²' is no sample",
+        ("export", "vit-mini@1", "--onnx", "out", "--shape", "batch=²"): "a whole number",
+        ("export", "vit-mini@1", "--onnx", "out", "--shape", "bach=2"): "there is no size 'bach'",
+        ("export", "vit-mini@1", "--onnx", "out", "--shape", "resolution=28"): "resolution is one of its choices",
+        ("export", "vit-mini@1", "--onnx", "file"): "--onnx file: this is no folder",
+        ("spaces", "count", "vit-mini", "--fix", "depth=[2"): "--fix",
+        ("spaces", "sample", "vit-mini", "-o", "nowhere/x.yaml"): "cannot be written",
+        ("spaces", "sample", "vit-mini", "-o", "x.txt"): "ends in .yaml",
+    }.items():
+        status, _, err = run(*words)
+        assert status == 2 and told in err, words
+
+
+def test_an_onnx_file_is_quantized_by_a_policy(run, tmp_path):
+    run("export", "vit-mini@smallest", "--onnx", "plain")
+    (plain,) = (tmp_path / "plain").iterdir()
+    status, out, _ = run("export", plain, "--policy", "blocks.0=int8-dynamic", "--onnx", "out", "--json")
+    (item,) = json.loads(out)
+    assert status == 0 and item["candidate"] is None
+    assert scheme_of(onnx.load(tmp_path / item["file"]))["blocks.0.up"] is Scheme.INT8_DYNAMIC
+    status, _, err = run("export", plain, "--onnx", "out")
+    assert status == 2 and "an ONNX file needs a --policy" in err
+
+
+def test_int8_static_is_calibrated_on_data_that_is_given(run, tmp_path):
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "images.npz", image=random.standard_normal((4, 1, 28, 28), np.float32) ** 3)
+    np.savez(tmp_path / "pictures.npz", picture=np.zeros((4, 1, 28, 28), np.float32))
+    words = ["export", "--space", "vit-mini", "--policy", "int8-static"]
+    files = []
+    for number, more in enumerate([[], ["--calibrate", "images.npz"]]):
+        more += ["--calibration", "entropy", "--onnx", f"out{number}"]
+        assert run(*words, *more)[0] == 0
+        files += [file.read_bytes() for file in (tmp_path / f"out{number}").iterdir()]
+    assert files[0] != files[1]
+    status, _, err = run(*words, "--calibrate", "pictures.npz", "--onnx", "out")
+    assert status == 2 and "'picture' is no input of vit-mini" in err and "image" in err
+    status, _, err = run(*words, "--calibration", "median", "--onnx", "out")
+    assert status == 2 and "no method 'median'" in err and "percentile" in err

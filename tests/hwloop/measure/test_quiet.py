@@ -1,5 +1,6 @@
 """What is timed on this host is alone on it."""
 
+import os
 import threading
 import time
 
@@ -58,3 +59,22 @@ def test_a_timing_waits_for_noise_and_keeps_new_noise_out():
     for thread in (noise, timing, late):
         thread.join(LIMIT_S)
     assert log == ["noise begins", "noise ends", "timing begins", "timing ends", "late begins", "late ends"]
+
+
+def test_no_more_compilers_run_at_once_than_there_are_processors():
+    quiet, log = Quiet(), []
+    processors = len(os.sched_getaffinity(0))
+    threads = [hold(quiet.compiling, 0.02, log, str(number)) for number in range(3 * processors)]
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert 1 <= alternations(log) <= processors
+
+
+def test_a_compiler_waits_for_a_timing():
+    quiet, log = Quiet(), []
+    timing = hold(quiet.timing, 0.1, log, "timing")
+    time.sleep(0.02)
+    compiler = hold(quiet.compiling, 0.01, log, "compiler")
+    for thread in (timing, compiler):
+        thread.join(LIMIT_S)
+    assert alternations(log) == 1

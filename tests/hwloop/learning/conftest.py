@@ -1,0 +1,63 @@
+"""A store with simulated measurements of a made-up space: latencies by a roofline with a launch cost."""
+
+import numpy as np
+import pytest
+
+from hwloop.digests import digest_json
+from hwloop.learning.networks import Network
+from hwloop.records import Arch, Candidate, Costs, Kernel, KernelKind, ModelFacts, Summary, Verdict
+from hwloop.store import Models, Store
+from hwloop.testing.records import a_run, a_subject
+
+SPACE = "toy"
+MIXERS = ("pool", "softmax")
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "m.sqlite") as opened:
+        yield opened
+
+
+def network(depth, width, mixer):
+    """A made-up candidate: layers of two products, with a softmax between them where the mixer is one."""
+    candidate = Candidate(SPACE, Arch({"depth": depth, "width": width, "mixer": mixer}))
+    size = {"m": 64, "n": width, "k": width, "batch": 1}
+    product = Kernel(
+        KernelKind.MATMUL, "fp32", size, 64 * width**2, 64 * width, 4 * width**2, 256 * width, 256 * width, 2
+    )
+    softmax = Kernel(KernelKind.SOFTMAX, "fp32", {"m": 64, "n": width}, 0, 320 * width, 0, 256 * width, 256 * width, 1)
+    layer = (product, softmax, product) if mixer == "softmax" else (product, product)
+    return Network(f"{SPACE}-{candidate.digest[:8]}", layer * depth, candidate)
+
+
+@pytest.fixture(scope="session")
+def networks():
+    """Sixty different candidates in random order."""
+    made = [network(depth, 64 * width, mixer) for depth in range(2, 8) for width in range(1, 6) for mixer in MIXERS]
+    return [made[place] for place in np.random.default_rng(0).permutation(len(made))]
+
+
+def latency_ms(network, noise=0.01):
+    """What a simulated board takes, with noise that depends on the network alone."""
+    chance = np.random.default_rng(int(digest_json(network.name)[:8], 16))
+    plain = sum(2e-3 + max(kernel.operations / 4e6, kernel.bytes / 2e6) for kernel in network.kernels)
+    return plain * float(np.exp(noise * chance.standard_normal()))
+
+
+@pytest.fixture
+def measured(store):
+    """A function that puts measurements of networks into the store, as `hwloop measure` would."""
+
+    def put(networks, verdict=Verdict.VALID, value=latency_ms, **changes):
+        for network in networks:
+            digest = digest_json([network.name, "file"])
+            subject = a_subject(model=network.name, model_digest=digest, artifact_digest=digest, **changes)
+            costs = Costs(0, 0, 0, 0, network.kernels)
+            Models(store).add([ModelFacts(digest, subject.inputs_digest, network.name, costs, network.candidate)])
+            name = "insns_per_call" if subject.emulated else "median_ms"
+            begun = store.begin(subject)
+            store.add_run(begun, a_run())
+            store.finish(begun, verdict, (), Summary(samples=30, **{name: value(network)}))
+
+    return put
