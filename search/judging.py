@@ -52,6 +52,15 @@ def subnet_accuracy(supernet: Supernet, arch: Arch, task: Task, data: Data) -> f
     return task.metric(subnet_outputs(supernet, arch, data), data.eval.labels)
 
 
+def loss_and_outputs(supernet: Supernet, task: Task, batch: Split) -> tuple[float, np.ndarray]:
+    """Return the task's loss of the active subnet on a batch, and its outputs [examples, ...] float32."""
+    network = module_of(supernet)
+    with torch.no_grad():
+        outputs = network(*_tensors(batch, network))
+        loss = task.loss(outputs, torch.from_numpy(batch.labels).to(outputs.device))
+    return float(loss), outputs.float().cpu().numpy()
+
+
 def _tensors(batch: Split, network: nn.Module) -> list[Tensor]:
     device = next(network.parameters()).device
     return [torch.from_numpy(values).to(device) for values in batch.inputs.values()]
