@@ -62,8 +62,8 @@ def train(
     sizes = parse_shapes(shape or [])
     recipe = Recipe(space, task, steps, batch, rate, sampling, subnets, seed, weights, sizes=sizes)
     run = TrainingRun(recipe, output, resume=resume)
-    say(f"{space} for {task}: {len(run.data.train)} examples, on {run.device}")
     with _asked_to_stop() as stopped:
+        say(f"{space} for {task}: {len(run.data.train)} examples, on {run.device}")
         _train(run, stopped)
     if not run.complete:
         say(f"Stopped after step {run.trainer.step} of {steps}; all is saved. To go on:")

@@ -19,8 +19,8 @@ import pytest
 
 from hwloop.errors import UsageError
 from hwloop.records import TensorSpec
-from hwloop.search.spaces.base import Space
 from hwloop.search.judging import loss_and_outputs
+from hwloop.search.spaces.base import Space
 from hwloop.search.tasks.base import Data, Split, Task
 from hwloop.search.training.run import inputs_of
 
