@@ -78,8 +78,10 @@ def fit(
     from hwloop.store import Store
 
     refuse_strange_runtimes([runtime])
-    if (budget or target_error is not None or policies) and not space:
-        raise UsageError("--budget, --target-error and --policies are for a --space", remedy="Name one, or leave them.")
+    if (budget and not space) or ((target_error is not None or policies) and not budget):
+        raise UsageError(
+            "--budget, --target-error and --policies are for a --space", remedy="Give --space and --budget, or neither."
+        )
     fitting = Fitting(_kind(features), seed)
     sizes = parse_shapes(shape or [])
     with Store.open(store_path()) as store:

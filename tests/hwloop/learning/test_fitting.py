@@ -11,7 +11,7 @@ from hwloop.learning.evaluating import on_holdout, on_unseen
 from hwloop.learning.fitting import Fitting
 from hwloop.learning.networks import measured_networks
 from hwloop.learning.picture import svg, write_picture
-from hwloop.learning.recipe import FeatureKind
+from hwloop.learning.recipe import FeatureKind, Recipe
 from hwloop.learning.rows import rows_of
 from hwloop.learning.saved import Predictor
 from hwloop.learning.totals import predicted
@@ -91,9 +91,16 @@ def test_a_predictor_of_another_device_or_runtime_is_refused(predictor):
 def test_a_network_without_choices_needs_a_predictor_of_kernels(rows, networks):
     plain = replace(networks[50], candidate=None, name="plain")
     with pytest.raises(UsageError, match=r"plain is no candidate.*") as told:
-        Fitting(FeatureKind.ARCH).fit(rows, validate=False).predict([plain])
+        Fitting(FeatureKind.BOTH).fit(rows, validate=False).predict([plain])
     assert "--features kernels" in told.value.remedy
     assert Fitting().fit(rows, validate=False).predict([plain]).mean_ms > 0
+
+
+def test_choices_are_features_with_the_part_as_one_more(networks):
+    parts = [replace(networks[0], part="encoder"), replace(networks[1], part="step")]
+    recipe = Recipe.of(FeatureKind.ARCH, parts)
+    assert {"depth", "width", "part=encoder", "part=step"} <= set(recipe.features(parts).columns)
+    assert Recipe.from_json(recipe.as_json()) == recipe
 
 
 def test_a_kernel_never_seen_widens_the_interval_and_is_told(predictor, networks):
