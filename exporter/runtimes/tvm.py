@@ -26,7 +26,7 @@ from hwloop.records import Artifact, Failure, FailureKind, RuntimeNeeds, Target,
 ENTRY = LIBRARY
 VERSION = "0.27.0.post1"
 FFI_VERSION = "0.1.14.post1"
-PIPELINE = "rules-4"  # changes with whatever changes the code that comes out
+PIPELINE = "rules-5"  # changes with whatever changes the code that comes out
 COMPILER = f"{PIPELINE} {VERSION} {FFI_VERSION}"
 LOOK_S, GRACE_S = 0.2, 30.0
 

@@ -78,8 +78,10 @@ def fit(
     from hwloop.store import Store
 
     refuse_strange_runtimes([runtime])
-    if (budget or target_error is not None or policies) and not space:
-        raise UsageError("--budget, --target-error and --policies are for a --space", remedy="Name one, or leave them.")
+    if (budget and not space) or ((target_error is not None or policies) and not budget):
+        raise UsageError(
+            "--budget, --target-error and --policies are for a --space", remedy="Give --space and --budget, or neither."
+        )
     fitting = Fitting(_kind(features), seed)
     sizes = parse_shapes(shape or [])
     with Store.open(store_path()) as store:
@@ -197,7 +199,8 @@ def predict(
     predictor.refuse_other(device, runtime)
     asked = Asked(words or [], space, sample, policy or [], seed=seed)
     candidates = asked.candidates()
-    mine, others = split_sizes(parse_shapes(shape or []), candidates)
+    sizes = parse_shapes(shape or [])
+    mine, others = split_sizes(sizes, candidates) if asked.paths() else (sizes, {})
     with scratch_folder("models") as folder:
         networks = [network_of_file(file.path, others) for file in onnx_files(asked, folder, others)]
     networks += candidate_networks(candidates, mine)

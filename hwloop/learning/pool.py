@@ -74,12 +74,12 @@ class Pool:
         """
         open_places = np.array([place for place in range(len(self.parts)) if place not in known], np.intp)
         count = min(count, len(open_places))
+        if not count:
+            return []
         if predictor is not None:
             width = self._relative_width(open_places, predictor)
             keep = max(count, round(UNSURE * len(open_places)))
             open_places = open_places[np.sort(np.argsort(-width, kind="stable")[:keep])]
-        if not count:
-            return []
         variances = np.full(self.features.shape[1], 1 / self.features.shape[1])
         seen = self.features[sorted(known)] if known else None
         chosen = most_informative(self.features[open_places], variances, count, noise=NOISE, measured=seen)

@@ -45,8 +45,8 @@ def one_step(call: Any) -> View | None:
     """Return what a call's result views of its argument, or None if the call is no view."""
     if not isinstance(call, ir.Call) or not isinstance(call.op, ir.Op):
         return None
-    shape = shape_of(call)
     make = _STEPS.get(call.op.name)
+    shape = shape_of(call) if make else None
     if make is None or shape is None or shape_of(call.args[0]) is None:
         return None
     return make(call, shape)

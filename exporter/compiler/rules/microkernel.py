@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tvm import s_tir, tirx
+import tvm_ffi
+from tvm import ir, s_tir, tirx
 
 from hwloop.exporter.compiler.machine import Machine
 
@@ -249,8 +250,29 @@ def spread(number: Any, lanes: int) -> Any:
 
 
 def allocating(buffers: Sequence[Any], statement: Any) -> Any:
-    """Return a statement that has some local buffers; inside a parallel loop each turn has its own."""
-    return sequence([*(tirx.AllocBuffer(buffer) for buffer in buffers), statement])
+    """Return a statement that has some local buffers; inside a parallel loop each turn has its own.
+
+    Truth values are kept as bytes: TVM takes a local buffer of them for bytes without saying so to what reads it.
+    """
+    as_bytes = {buffer: local_buffer(buffer.shape, buffer.name, "int8") for buffer in buffers if buffer.dtype == "bool"}
+    if as_bytes:
+        statement = _keeping_bytes(statement, as_bytes)
+    return sequence([*(tirx.AllocBuffer(as_bytes.get(buffer, buffer)) for buffer in buffers), statement])
+
+
+def _keeping_bytes(statement: Any, as_bytes: Mapping[Any, Any]) -> Any:
+    def store(found: Any, mutator: Any) -> Any:
+        if found.buffer not in as_bytes:
+            return mutator.default_mutate(found)
+        value, indices = mutator.mutate(found.value), [mutator.mutate(index) for index in found.indices]
+        return tirx.BufferStore(as_bytes[found.buffer], value.astype("int8"), indices)
+
+    def load(found: Any, mutator: Any) -> Any:
+        if found.source not in as_bytes:
+            return mutator.default_mutate(found)
+        return as_bytes[found.source][tuple(mutator.mutate(index) for index in found.indices)] != 0
+
+    return tvm_ffi.structural_mutate(statement, [(tirx.BufferStore, store), (ir.TensorLoad, load)])
 
 
 def kernel_body(statement: Any) -> Any:

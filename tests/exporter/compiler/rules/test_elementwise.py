@@ -57,6 +57,18 @@ def test_what_is_read_twice_is_computed_once(cpu, module_of, numbers):
     only_elementwise(compiled)
 
 
+def test_a_truth_that_is_read_twice_stays_one(each_cpu, module_of, numbers):
+    x, y = numbers(5, 17), numbers(5, 17)
+
+    def body(x, y):
+        larger = op.greater(x, y)
+        return op.subtract(op.where(larger, x, y), op.astype(op.logical_not(larger), "float32"))
+
+    found, compiled = each_cpu.run(module_of(body, x.shape, y.shape), x, y)
+    close(found, np.maximum(x, y) - (x <= y))
+    only_elementwise(compiled)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_concatenation_along_any_axis(cpu, module_of, numbers, axis):
     x, y, z = numbers(3, 7, 20), numbers(*np.array([3, 7, 20]) + np.eye(3, dtype=int)[axis] * 5), numbers(3, 7, 20)
