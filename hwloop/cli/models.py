@@ -104,7 +104,11 @@ def written_files(asked: Asked, folder: Path, sizes: dict[str, int]) -> tuple[li
 
 
 def onnx_files(asked: Asked, folder: Path, shapes: dict[str, int]) -> list[ModelFile]:
-    """Return the ONNX files among what was asked for; where there is a policy, written into a folder with it."""
+    """Return the ONNX files that were asked for; with a policy, as quantized files in a folder.
+
+    Raises:
+        UsageError, ModelError: a file cannot be quantized so.
+    """
     from hwloop.search.model_files import ModelFile
 
     if not asked.policy or not asked.paths():
