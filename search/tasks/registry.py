@@ -33,11 +33,11 @@ def load_task(name: str) -> Task:
         raise UsageError(
             f"there is no task {name!r}", remedy=f"The tasks are {', '.join(TASKS)}, and your own as FILE.py:NAME."
         )
-    own = own_object(Path(path), attribute, "Classification(...)")
+    own: Task = own_object(Path(path), attribute, "Classification(...)")
     missing = [part for part in PARTS if not hasattr(own, part)]
     if missing:
         raise UsageError(
             f"{name}: this is no task: it has no {', '.join(missing)}",
             remedy="Make one with hwloop.search.tasks.base.Classification, or a class with all of these.",
         )
-    return own  # type: ignore[return-value]  # it has the parts of the protocol
+    return own
