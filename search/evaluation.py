@@ -11,6 +11,7 @@ from hwloop.records import Candidate
 from hwloop.search.exports import CandidateExporter
 from hwloop.search.judging import norm_batches, sampled
 from hwloop.search.spaces.base import Setting, Space, Supernet
+from hwloop.search.subnets import module_of
 from hwloop.search.tasks.base import Data, Split, Task
 
 CALIBRATION_EXAMPLES = 128
@@ -34,6 +35,7 @@ class Evaluator:
         examples: int | None = None,
         method: str = "min-max",
     ) -> None:
+        module_of(supernet).eval()
         calibration = sampled(data.train, CALIBRATION_EXAMPLES)
         # An incomplete batch fits no input of a fixed shape.
         batches = [batch.inputs for batch in calibration.batches(setting.batch) if len(batch) == setting.batch]
