@@ -45,6 +45,12 @@ def latency_ms(network, noise=0.02):
     return plain * float(np.exp(noise * chance.standard_normal()))
 
 
+@pytest.fixture(scope="session")
+def simulated_ms():
+    """What a simulated board takes for a network, with some noise."""
+    return latency_ms
+
+
 @pytest.fixture
 def measured(store):
     """A function that puts measurements of networks into the store, as `hwloop measure` would."""

@@ -15,6 +15,8 @@ from hwloop.learning.recipe import FeatureKind, Recipe
 from hwloop.learning.rows import rows_of
 from hwloop.learning.saved import Predictor
 from hwloop.learning.totals import predicted
+from hwloop.predictor.candidate_features import CandidateEncoding
+from hwloop.predictor.gaussian_process import GaussianProcess
 from hwloop.records import Kernel, KernelKind
 
 
@@ -154,3 +156,15 @@ def test_a_picture_has_a_point_for_each_row(rows, tmp_path):
 
 def test_networks_of_rows_are_those_that_were_measured(rows, networks):
     assert {network.kernels for network in measured_networks(rows.rows)} <= {network.kernels for network in networks}
+
+
+@pytest.mark.parametrize("count", [20, 40, 60])
+def test_a_gaussian_process_learns_from_choices_alone(networks, simulated_ms, count):
+    """Their columns are few and collinear, and the latencies nearly free of noise."""
+    encoding = CandidateEncoding.of([network.candidate for network in networks])
+    for seed in range(8):
+        chosen = [networks[place] for place in np.random.default_rng(seed).permutation(len(networks))[:count]]
+        features = encoding.encode([network.candidate for network in chosen])
+        model = GaussianProcess()
+        model.fit(features, np.array([simulated_ms(network, 0.01) for network in chosen]))
+        assert np.isfinite(model.predict_ms(features)).all()
