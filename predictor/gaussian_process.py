@@ -27,6 +27,7 @@ PRIOR_LENGTH = (1.2, 1.0)
 PRIOR_AMPLITUDE = (-1.0, 1.5)
 PRIOR_NOISE = (-2.3, 2.0)  # relative to the deviation of the latencies
 LEAST_NOISE = 1e-4
+JITTER = 1e-10  # share of a covariance's diagonal that keeps it positive where columns are collinear
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,7 @@ class GaussianProcess:
         chosen = np.random.default_rng(0).permutation(len(target))[:MOST_ROWS_TO_TUNE]
         self._covariance, noise = _tuned(self._rows[chosen], target[chosen], scale[chosen])
         covariance = self._covariance(self._rows, self._rows) * np.outer(scale, scale)
-        covariance[np.diag_indices_from(covariance)] += noise
-        self._weights = scale * cho_solve(cho_factor(covariance, lower=True), target)
+        self._weights = scale * cho_solve(_factor(covariance, noise), target)
 
     def predict_ms(self, features: Features) -> Floats:
         """Return latencies; see `Estimator`."""
@@ -98,6 +98,14 @@ class GaussianProcess:
         return new
 
 
+def _factor(covariance: Floats, noise: float) -> tuple[Floats, bool]:
+    """Return the Cholesky factor of a covariance with noise on its diagonal, which is changed in place."""
+    places = np.diag_indices_from(covariance)
+    covariance[places] += noise + JITTER * covariance[places].mean()
+    factor: tuple[Floats, bool] = cho_factor(covariance, lower=True)
+    return factor
+
+
 def _tuned(rows: Floats, target: Floats, scale: Floats) -> tuple[Covariance, float]:
     """Return the most probable covariance and noise variance of `target`, the values times `scale` plus noise."""
     columns = rows.shape[1]
@@ -116,7 +124,7 @@ def _tuned(rows: Floats, target: Floats, scale: Floats) -> tuple[Covariance, flo
         covariance, noise = unpacked(point)
         smooth = covariance.smooth(rows, rows) * scales
         linear = (1.0 + (rows * covariance.slopes) @ rows.T) * scales
-        factor = cho_factor(linear + smooth + noise * identity, lower=True)
+        factor = _factor(linear + smooth, noise)
         solved, inverse = cho_solve(factor, target), cho_solve(factor, identity)
         value = 0.5 * target @ solved + np.log(np.diag(factor[0])).sum() + 0.5 * (((point - centre) / width) ** 2).sum()
         pull = inverse - np.outer(solved, solved)  # twice the derivative by each covariance

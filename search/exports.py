@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -18,10 +19,14 @@ from hwloop.exporter.quantize.layers import layers_of
 from hwloop.exporter.quantize.quantize import quantize
 from hwloop.exporter.quantize.ranges import Ranges
 from hwloop.exporter.quantize.samples import Samples
-from hwloop.records import Candidate, QuantPolicy, Scheme
+from hwloop.records import Arch, Candidate, QuantPolicy, Scheme
 from hwloop.scratch import scratch_folder
+from hwloop.search.batch_norms import recalibrated
 from hwloop.search.spaces.base import Setting, Space, Supernet
-from hwloop.search.subnets import Subnet, export_subnets, layer_names
+from hwloop.search.subnets import Subnet, export_subnets, layer_names, module_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Batch = Mapping[str, np.ndarray]
 
@@ -30,7 +35,8 @@ class CandidateExporter:
     """Exports candidates of one space, with the weights of one supernet.
 
     Layers in int8-static are calibrated on `batches`, arrays by input name, if they are given, and else on made-up
-    inputs from `seed`: right for latencies, too coarse for accuracies.
+    inputs from `seed`: right for latencies, too coarse for accuracies. Batch norms have statistics of each subnet's
+    own from `norm_batches`, inputs of the network, if they are given, and else those that all subnets share.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class CandidateExporter:
         *,
         batches: Iterable[Batch] = (),
         method: str = "min-max",
+        norm_batches: Sequence[Tensor] = (),
         seed: int = 0,
     ) -> None:
         self._space = space
@@ -48,6 +55,7 @@ class CandidateExporter:
         self._setting = setting
         self._batches = list(batches)
         self._method = calibration_method(method)
+        self._norm_batches = norm_batches
         self._seed = seed
         self._ranges = Ranges()
 
@@ -60,8 +68,15 @@ class CandidateExporter:
         """
         candidate.policy.resolved(self._layers)
         arch = self._space.choices.arch(candidate.arch.choices)
-        subnets = export_subnets(self._supernet, arch, self._setting)
+        subnets = self._subnets(arch)
         return [replace(subnet, model=self._quantized(subnet.model, candidate.policy)) for subnet in subnets]
+
+    def _subnets(self, arch: Arch) -> list[Subnet]:
+        if not self._norm_batches:
+            return export_subnets(self._supernet, arch, self._setting)
+        self._supernet.activate(arch)
+        with recalibrated(module_of(self._supernet), self._norm_batches):
+            return export_subnets(self._supernet, arch, self._setting)
 
     @cached_property
     def _layers(self) -> list[str]:
@@ -80,7 +95,7 @@ class CandidateExporter:
         """Find ranges for the layers that have none yet: of the largest subnet first, then of the model at hand."""
         models = [model]
         if not self._ranges.layers:
-            largest = export_subnets(self._supernet, self._space.choices.largest, self._setting)
+            largest = self._subnets(self._space.choices.largest)
             models = [*(subnet.model for subnet in largest), model]
         found = dict(self._ranges.layers)
         for one in models:

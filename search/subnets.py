@@ -35,7 +35,7 @@ def export_subnets(supernet: Supernet, arch: Arch, setting: Setting) -> list[Sub
         ModelError: the supernet does what has no ONNX form here.
     """
     supernet.activate(arch)
-    module = _module(supernet)
+    module = module_of(supernet)
     return [
         Subnet(part.name, trace(module, part.inputs, part.outputs, part.forward), part.repeats)
         for part in supernet.parts(setting)
@@ -44,7 +44,7 @@ def export_subnets(supernet: Supernet, arch: Arch, setting: Setting) -> list[Sub
 
 def run_subnet(supernet: Supernet, part: Part, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the outputs that torch computes for a part of the active subnet, by name."""
-    _module(supernet).eval()
+    module_of(supernet).eval()
     with torch.no_grad():
         found = part.forward(*(torch.from_numpy(inputs[spec.name]) for spec in part.inputs))
     values = list(found) if isinstance(found, list | tuple) else [found]
@@ -53,10 +53,11 @@ def run_subnet(supernet: Supernet, part: Part, inputs: Mapping[str, np.ndarray])
 
 def layer_names(supernet: Supernet) -> list[str]:
     """Return the names of all layers that a policy can address: linear layers and convolutions, in their order."""
-    return [name for name, module in _module(supernet).named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return [name for name, module in module_of(supernet).named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
 
 
-def _module(supernet: Supernet) -> nn.Module:
+def module_of(supernet: Supernet) -> nn.Module:
+    """Return a supernet as the torch module that it is."""
     if not isinstance(supernet, nn.Module):
         raise TypeError(f"{type(supernet).__name__} is no torch.nn.Module")
     return supernet

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import json
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +16,13 @@ from hwloop.exporter.compiler.machine import Machine, machine_for
 from hwloop.exporter.folding import fold_constants
 from hwloop.exporter.graph import nodes_of
 from hwloop.exporter.integer_convolutions import spell_out_convolutions
+from hwloop.exporter.runtimes.tvm_forks import die_with_parent
 from hwloop.exporter.schedules import schedule_from_json
 from hwloop.exporter.toolchain import needed_glibc
 from hwloop.records import FailureKind, Target
 
 Link = Callable[..., None]
 Result = TypeVar("Result")
-PR_SET_PDEATHSIG = 1
 FAILED_OPERATOR = re.compile(r"^Error converting operator (\w+)", re.MULTILINE)
 
 
@@ -232,7 +230,7 @@ def be_the_first_to_go() -> None:
     TVM takes it along where it is installed, for two seconds and hundreds of megabytes, and needs it for nothing here.
     """
     sys.modules["torch"] = None  # type: ignore[assignment]
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

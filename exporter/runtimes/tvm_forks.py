@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 
 DETAIL_KEPT = 400
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -40,6 +42,11 @@ def in_forks(tasks: Sequence[Callable[[], None]], seconds: float, at_once: int |
     return wrong
 
 
+def die_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends, however that does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _start(number: int, task: Callable[[], None], seconds: float) -> _Fork:
     reader, writer = os.pipe()
     pid = os.fork()
@@ -48,6 +55,7 @@ def _start(number: int, task: Callable[[], None], seconds: float) -> _Fork:
         return _Fork(number, pid, reader, time.monotonic() + seconds)
     status = 1
     try:
+        die_with_parent()
         os.setsid()  # the linkers that it starts are killed with it
         task()
         status = 0

@@ -99,11 +99,16 @@ def written_files(asked: Asked, folder: Path, sizes: dict[str, int]) -> tuple[li
 
     candidates = asked.candidates()
     mine, others = split_sizes(sizes, candidates) if asked.paths() else (sizes, {})
-    files = [*_onnx_files(asked, folder, others), *_exported(candidates, folder, mine, asked.numbers())]
+    files = [*onnx_files(asked, folder, others), *_exported(candidates, folder, mine, asked.numbers())]
     return list({file.path: file for file in files}.values()), others
 
 
-def _onnx_files(asked: Asked, folder: Path, shapes: dict[str, int]) -> list[ModelFile]:
+def onnx_files(asked: Asked, folder: Path, shapes: dict[str, int]) -> list[ModelFile]:
+    """Return the ONNX files that were asked for; with a policy, as quantized files in a folder.
+
+    Raises:
+        UsageError, ModelError: a file cannot be quantized so.
+    """
     from hwloop.search.model_files import ModelFile
 
     if not asked.policy or not asked.paths():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwloop.cli.models import MODEL_HELP, POLICY_HELP, Asked
+from hwloop.cli.models import MODEL_HELP, POLICY_HELP, Asked, onnx_files
 from hwloop.cli.options import parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import print_json, say
 from hwloop.errors import UsageError
@@ -78,8 +78,10 @@ def fit(
     from hwloop.store import Store
 
     refuse_strange_runtimes([runtime])
-    if (budget or target_error is not None or policies) and not space:
-        raise UsageError("--budget, --target-error and --policies are for a --space", remedy="Name one, or leave them.")
+    if (budget and not space) or ((target_error is not None or policies) and not budget):
+        raise UsageError(
+            "--budget, --target-error and --policies are for a --space", remedy="Give --space and --budget, or neither."
+        )
     fitting = Fitting(_kind(features), seed)
     sizes = parse_shapes(shape or [])
     with Store.open(store_path()) as store:
@@ -190,14 +192,18 @@ def predict(
     from hwloop.learning.networks import candidate_networks, network_of_file
     from hwloop.learning.saved import Predictor
     from hwloop.learning.totals import predicted
+    from hwloop.scratch import scratch_folder
     from hwloop.search.model_files import split_sizes
 
     predictor = Predictor.load(model)
     predictor.refuse_other(device, runtime)
-    asked = Asked(words or [], space, sample, policy or [], seed)
+    asked = Asked(words or [], space, sample, policy or [], seed=seed)
     candidates = asked.candidates()
-    mine, others = split_sizes(parse_shapes(shape or []), candidates)
-    networks = [network_of_file(path, others) for path in asked.paths()] + candidate_networks(candidates, mine)
+    sizes = parse_shapes(shape or [])
+    mine, others = split_sizes(sizes, candidates) if asked.paths() else (sizes, {})
+    with scratch_folder("models") as folder:
+        networks = [network_of_file(file.path, others) for file in onnx_files(asked, folder, others)]
+    networks += candidate_networks(candidates, mine)
     figures, warnings = predicted(predictor, networks)
     unit = predictor.card.scope.unit
     for warning in warnings:

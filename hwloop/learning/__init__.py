@@ -6,6 +6,7 @@ recipe.py      which features are made of them
 saved.py       a predictor with its card, as one JSON file
 fitting.py     from rows to a predictor, and its cross-validated errors
 evaluating.py  predictions against measurements
+totals.py      candidates of several parts
 picture.py     the same as a drawing
 pool.py        candidates to choose from, and which of them teach most
 active.py      rounds of choosing, measuring and fitting

@@ -39,7 +39,7 @@ def measure_actively(
     pool: Pool,
     goal: Goal,
     fitting: Fitting,
-    measure: Callable[[Sequence[Candidate]], None],
+    measure: Callable[[Sequence[Candidate]], object],
     measured_rows: Callable[[], Rows | None],
     told: Callable[[Round], None] = lambda _round: None,
 ) -> str:

@@ -11,7 +11,7 @@ from hwloop.measure import MeasureJob, Observer, measure
 from hwloop.measure.workload import load_workloads
 from hwloop.records import Candidate, Measurement, TimingProtocol
 from hwloop.scratch import scratch_folder
-from hwloop.search.model_files import write_candidates
+from hwloop.search.model_files import Numbers, write_candidates
 from hwloop.store import Store
 
 
@@ -35,7 +35,7 @@ class Measuring:
             KeyboardInterrupt: the user stopped it; what was measured before is kept.
         """
         with scratch_folder("candidates") as folder:
-            files = write_candidates(candidates, folder, self.sizes, seed=self.seed)
+            files = write_candidates(candidates, folder, self.sizes, Numbers(seed=self.seed))
             files = list({file.path: file for file in files}.values())
             loaded = load_workloads([file.path for file in files], {}, {}, self.seed)
             workloads = [replace(one, candidate=file.candidate) for one, file in zip(loaded, files, strict=True)]

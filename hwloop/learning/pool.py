@@ -74,12 +74,12 @@ class Pool:
         """
         open_places = np.array([place for place in range(len(self.parts)) if place not in known], np.intp)
         count = min(count, len(open_places))
+        if not count:
+            return []
         if predictor is not None:
             width = self._relative_width(open_places, predictor)
             keep = max(count, round(UNSURE * len(open_places)))
             open_places = open_places[np.sort(np.argsort(-width, kind="stable")[:keep])]
-        if not count:
-            return []
         variances = np.full(self.features.shape[1], 1 / self.features.shape[1])
         seen = self.features[sorted(known)] if known else None
         chosen = most_informative(self.features[open_places], variances, count, noise=NOISE, measured=seen)
@@ -120,7 +120,7 @@ def draw_pool(wanted: Wanted, described: Callable[[int], None] = lambda _count: 
 
 def blocks_of(layers: Iterable[str]) -> list[str]:
     """Return the blocks that layers belong to: names up to the first number in them, or up to the first dot."""
-    blocks = {}
+    blocks: dict[str, None] = {}
     for layer in layers:
         words = layer.split(".")
         numbered = next((place for place, word in enumerate(words) if word.isdigit()), 0)

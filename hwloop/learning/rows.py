@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwloop.errors import UsageError
 from hwloop.predictor.features import Floats
-from hwloop.records import Measurement, Subject, TrainingRow, Verdict
+from hwloop.records import Candidate, Measurement, Subject, TrainingRow, Verdict
 from hwloop.store import Filters, Models, Store
 
 
@@ -65,6 +66,10 @@ class Rows:
         """Return those rows that are candidates of a space."""
         found = tuple(row for row in self.rows if row.facts.candidate and row.facts.candidate.space == space)
         return replace(self, rows=found)
+
+    def of_candidates(self, candidates: Collection[Candidate]) -> Rows:
+        """Return those rows that are of these candidates."""
+        return replace(self, rows=tuple(row for row in self.rows if row.facts.candidate in candidates))
 
     def without(self, digests: frozenset[str]) -> Rows:
         """Return those rows whose models are none of these."""

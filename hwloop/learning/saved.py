@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwloop.errors import UsageError
 from hwloop.learning.networks import Network
 from hwloop.learning.recipe import Recipe
@@ -61,7 +63,9 @@ class Predictor:
 
     def predict(self, networks: Sequence[Network]) -> Prediction:
         """Return what each network will take, in the card's unit; raises UsageError for what it cannot look at."""
-        return self.model.predict(self.recipe.features(networks))
+        features = self.recipe.features(networks)
+        with np.errstate(over="ignore"):  # an interval may reach to infinity where nothing alike was measured
+            return self.model.predict(features)
 
     def refuse_other(self, device: str | None, runtime: str | None) -> None:
         """Raise UsageError unless it is of this device and runtime; None is any."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from hwloop.devices.provision import ProvisionedRuntime
 from hwloop.devices.session import DeviceSession
@@ -40,31 +42,30 @@ class Supply:
         self._clock = clock
 
     def run(self, session: DeviceSession, target: Target, limits: Limits) -> None:
-        """Make cells ready, several at once, until there are no more, or the session ends.
-
-        What is raised goes to the timing thread, at once.
-        """
+        """Make cells ready, several at once, until there are no more, or the session ends."""
         runtimes = _Provisioned(session, self._preparer, self._clock)
-
-        def worker() -> bool:
-            try:
-                self._supply(session, target, limits, runtimes)
-            except BaseException as error:  # noqa: BLE001  the timing thread raises it
-                self._bench.end_of_cells(error)
-                return False
-            return True
-
-        try:
-            for cell in self._bench.cells:
-                self._preparer.bring_back(session, cell)
-                self._bench.put_back(cell)
-        except BaseException as error:  # noqa: BLE001  the timing thread raises it
-            self._bench.end_of_cells(error)
+        supply = partial(self._supply, session, target, limits, runtimes)
+        if not self._told(partial(self._bring_back, session)):
             return
         with ThreadPoolExecutor(BUILDERS, thread_name_prefix=f"build-{self._device}") as pool:
-            workers = [pool.submit(worker) for _ in range(BUILDERS)]
-        if all(one.result() for one in workers):
+            workers = [pool.submit(self._told, supply) for _ in range(BUILDERS)]
+        if all(worker.result() for worker in workers):
             self._bench.end_of_cells()
+
+    def _told(self, task: Callable[[], None]) -> bool:
+        """Run a task; the timing thread gets what it raises, at once. Return whether that was nothing."""
+        try:
+            task()
+        except BaseException as error:  # noqa: BLE001  the timing thread raises it
+            self._bench.end_of_cells(error)
+            return False
+        return True
+
+    def _bring_back(self, session: DeviceSession) -> None:
+        """Put back what a former session had."""
+        for cell in self._bench.cells:
+            self._preparer.bring_back(session, cell)
+            self._bench.put_back(cell)
 
     def _supply(self, session: DeviceSession, target: Target, limits: Limits, runtimes: _Provisioned) -> None:
         while (key := self._bench.take()) is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hwloop.errors import UsageError
+from hwloop.search.own_code import own_object
 from hwloop.search.spaces.base import Space
 
 # Name, and where it stands: a file is imported only when its space is asked for.
@@ -45,33 +44,12 @@ def load_space(name: str) -> Space:
             f"there is no space {name!r}",
             remedy=f"The spaces are {', '.join(SPACES)}, bert:FILE.safetensors, and your own as FILE.py:NAME.",
         )
-    return _space(_own(Path(path), attribute), name)
+    return _space(own_object(Path(path), attribute, "Space(...)"), name)
 
 
 def _imported(place: str) -> Any:
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)
-
-
-def _own(path: Path, attribute: str) -> object:
-    if not path.is_file():
-        raise UsageError(f"{path}: there is no such file", remedy="Check the path.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        lines = [
-            frame.lineno
-            for frame in traceback.extract_tb(error.__traceback__)
-            if Path(frame.filename) == path.absolute()
-        ]
-        place = f"{path}:{lines[-1]}" if lines else str(path)
-        raise UsageError(f"{place}: {type(error).__name__}: {error}", remedy="Mend the file of the space.") from error
-    if not hasattr(module, attribute):
-        raise UsageError(f"{path}: it has no {attribute}", remedy=f"Write {attribute} = Space(...) in it.")
-    return getattr(module, attribute)
 
 
 def _space(found: object, name: str) -> Space:

@@ -6,9 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.errors import UsageError
-from hwloop.predictor.choosing import most_informative, next_to_measure
-from hwloop.predictor.features import Features
-from hwloop.predictor.polynomial import Linear
+from hwloop.predictor.choosing import most_informative
 
 
 def total_variance(features, chosen, noise):
@@ -38,35 +36,3 @@ def test_what_was_measured_is_not_asked_again():
 def test_more_than_there_are_is_refused():
     with pytest.raises(UsageError, match="4 rows to choose from 3"):
         most_informative(np.eye(3), np.ones(3), 4, noise=0.1)
-
-
-def test_what_is_chosen_teaches_more_than_random_rows():
-    chance = np.random.default_rng(0)
-    values = np.exp(chance.normal(0, 0.5, (300, 8)))
-    latencies_ms = 5 + values.sum(axis=1)
-    features = Features.of([f"c{index}" for index in range(8)], values)
-
-    def error(rows):
-        model = Linear()
-        model.fit(features.take(rows), (latencies_ms * np.exp(0.02 * chance.standard_normal(300)))[rows])
-        return np.abs(model.predict_ms(features) / latencies_ms - 1).mean()
-
-    first = next_to_measure(features, 10)
-    second = next_to_measure(features, 10, features.take(first))
-    assert not set(first) & set(second)
-    random = [error(chance.permutation(300)[:20]) for _ in range(10)]
-    assert error(np.concatenate([first, second])) < np.mean(random)
-
-
-def test_kernels_alone_are_enough_to_choose_by(kernels):
-    features, _ = kernels(30)
-    chosen = next_to_measure(features, 5)
-    assert len(set(chosen.tolist())) == 5
-    assert not set(next_to_measure(features, 3, features.take(chosen)).tolist()) & set(chosen.tolist())
-
-
-def test_candidates_of_other_columns_are_refused(networks):
-    features, _, _ = networks(10)
-    other = Features.of(["a"], np.ones((3, 1)))
-    with pytest.raises(UsageError, match="not those that the model learned from"):
-        next_to_measure(features, 3, other)

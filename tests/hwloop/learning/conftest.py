@@ -38,7 +38,7 @@ def networks():
     return [made[place] for place in np.random.default_rng(0).permutation(len(made))]
 
 
-def latency_ms(network, noise=0.01):
+def latency_ms(network, noise=0.02):
     """What a simulated board takes, with noise that depends on the network alone."""
     chance = np.random.default_rng(int(digest_json(network.name)[:8], 16))
     plain = sum(2e-3 + max(kernel.operations / 4e6, kernel.bytes / 2e6) for kernel in network.kernels)

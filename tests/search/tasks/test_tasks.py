@@ -1,0 +1,103 @@
+"""The tasks that come with hwloop keep the contract; a user's own is one file."""
+
+import numpy as np
+import pytest
+import torch
+
+from hwloop.errors import UsageError
+from hwloop.records import TensorSpec
+from hwloop.search.spaces.minilm import BERT_MINILM
+from hwloop.search.spaces.resnet import RESNET_MINI
+from hwloop.search.spaces.vit import VIT_MINI
+from hwloop.search.tasks.base import Split
+from hwloop.search.tasks.digits import DIGITS
+from hwloop.search.tasks.fashion_mnist import FASHION_MNIST
+from hwloop.search.tasks.registry import TASKS, load_task
+from hwloop.search.tasks.reviews import REVIEWS, rated_sentences
+from hwloop.testing.task import TaskContract
+
+IMAGE = (TensorSpec("image", "float32", (1, 1, 8, 8)),)
+
+
+class TestDigits(TaskContract):
+    @pytest.fixture(scope="class", params=[RESNET_MINI, VIT_MINI], ids=lambda space: space.name)
+    @classmethod
+    def space(cls, request):
+        return request.param
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def task(cls):
+        return DIGITS
+
+
+class TestFashionMnist(TaskContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        return VIT_MINI
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def task(cls):
+        return FASHION_MNIST
+
+    def test_no_example_stands_on_both_sides(self, data):
+        """Fashion-MNIST's own split has few images twice; it is kept, as all results on it are for this split."""
+        assert (len(data.train), len(data.eval)) == (60_000, 10_000)
+
+
+class TestReviews(TaskContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        return BERT_MINILM
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def task(cls):
+        return REVIEWS
+
+
+def test_all_rated_sentences_are_read():
+    rated = rated_sentences()
+    assert len(rated) == 10_605
+    assert sum(rating > 0.5 for _, rating in rated) == 4_982
+    assert rated[2] == ("Effective but too tepid biopic", -0.6)
+
+
+def test_batches_hold_every_example_once():
+    split = Split({"x": np.arange(7)}, np.arange(7))
+    assert [list(batch.labels) for batch in split.batches(3)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_images_of_other_channels_are_refused():
+    with pytest.raises(UsageError, match=r"images of 1 channel\(s\), and the network takes \[1, 3, 8, 8\]"):
+        DIGITS.data((TensorSpec("image", "float32", (1, 3, 8, 8)),))
+
+
+def test_a_network_of_other_classes_is_refused():
+    with pytest.raises(UsageError, match="task digits has 10 classes, and the network 2"):
+        DIGITS.loss(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
+
+
+def test_tasks_come_by_name():
+    assert [load_task(name).name for name in TASKS] == list(TASKS)
+    with pytest.raises(UsageError, match="there is no task 'nothing'"):
+        load_task("nothing")
+
+
+def test_a_task_of_ones_own_is_a_file(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from hwloop.search.tasks.base import Classification\n"
+        "from hwloop.search.tasks.digits import load_digits\n"
+        "MINE = Classification('mine', 'my own', 10, load_digits)\n"
+        "OTHER = 7\n"
+    )
+    task = load_task(f"{own}:MINE")
+    assert task.name == "mine" and len(task.data(IMAGE).eval) == 360
+    with pytest.raises(UsageError, match="no task: it has no name, summary, data, loss, metric"):
+        load_task(f"{own}:OTHER")
+    with pytest.raises(UsageError, match="it has no NOTHING"):
+        load_task(f"{own}:NOTHING")
