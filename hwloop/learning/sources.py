@@ -54,11 +54,11 @@ def told_by(sources: Sequence[Predictor], networks: Sequence[Network]) -> Told:
         _refuse_strange(source, networks)
         found = source.predict(networks)
         name = label(source)
-        mean = np.nan_to_num(found.mean_ms)  # the farthest outside may be infinite
+        mean, high = _finite(found.mean_ms), _finite(found.high_ms)
         columns.append(f"{SOURCE}{name}, source {number}")
         values.append(mean if source.card.scope.unit == "ms" else mean / INSTRUCTIONS_OF_A_MS)
         novel |= found.novel
-        reach = np.maximum(reach, np.where(found.novel, np.log(np.nan_to_num(found.high_ms)) - np.log(mean), 0.0))
+        reach = np.maximum(reach, np.where(found.novel, np.log(high) - np.log(mean), 0.0))
         warnings += [f"{name}: {warning}" for warning in found.warnings]
     return Told(Features.of(columns, np.column_stack(values)), novel, reach, tuple(warnings))
 
@@ -66,6 +66,12 @@ def told_by(sources: Sequence[Predictor], networks: Sequence[Network]) -> Told:
 def label(source: Predictor) -> str:
     """Return how a source is called."""
     return f"{source.card.scope.device} with {source.card.scope.runtime}"
+
+
+def _finite(latencies: Floats) -> Floats:
+    """Return latencies whose logarithms are numbers: far outside what was measured they may be infinite, or nothing."""
+    limits = np.finfo(float)
+    return np.clip(latencies, limits.tiny, limits.max)
 
 
 def _refuse_strange(source: Predictor, networks: Sequence[Network]) -> None:

@@ -41,10 +41,11 @@ def networks():
 
 
 def board(launch_ms, operations_per_ms, bytes_per_ms):
-    """A simulated board: a function from networks to what they take, with noise that depends on the network alone."""
+    """A simulated board: a function from networks to what they take; a network's noise on it is always the same."""
 
     def latency_ms(network, noise=0.02):
-        chance = np.random.default_rng(int(digest_json(network.name)[:8], 16))
+        own = digest_json([network.name, launch_ms, operations_per_ms, bytes_per_ms])
+        chance = np.random.default_rng(int(own[:8], 16))
         takes = [max(one.operations / operations_per_ms, one.bytes / bytes_per_ms) for one in network.kernels]
         return (sum(takes) + launch_ms * len(takes)) * float(np.exp(noise * chance.standard_normal()))
 
