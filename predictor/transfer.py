@@ -4,8 +4,8 @@ Features are an encoding of the networks, and their latencies on known devices (
 models) in columns named `ms on <device>`. `learn` looks at candidates' features; `choose` says which of them to
 measure; `fit` takes what was measured. How far a new device may stand from the known ones, and how wide intervals must
 be, is learned from the known devices, each in turn taken as new: empirical Bayes. (H. Lee et al., HELP, 2021, learn to
-learn from the same data by gradient descent.) Where few devices or candidates are known, the measurements themselves
-say both: by their evidence, and by how far each lies from what the others predict.
+learn from the same data by gradient descent.) Where few devices or candidates are known, devices stand as far apart as
+usual, and the interval is conformal: how far each measurement lies from what the others predict.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ ROWS_OF_A_TRIAL = 10  # measured, when a known device is taken as new
 TRIALS = 3  # for each known device
 ROWS_TO_CALIBRATE = 100  # for each trial
 MOST_STEPS = 50
-WIDER = (1.0, 3.0, 10.0)  # times the usual deviations, tried where known devices do not tell them
 USUAL_NOISE = 0.04  # of logarithms, when rows are chosen
 OUTLIER = 5.0  # deviations from what the other measurements predict
 MOST_OUTLIERS = 0.2  # of the measurements
@@ -63,9 +62,9 @@ class Transfer:
         if len(rows) < LEAST_MEASURED:
             raise UsageError(f"{len(rows)} candidates are too few to learn devices from", remedy="Give more.")
         self._basis, self._range = SourceBasis.of(logs, encoding), Range.of(candidates)
-        self._adapts = logs.shape[1] < LEAST_SOURCES_TO_TUNE or len(logs) < 2 * ROWS_OF_A_TRIAL
+        self._calibrates = logs.shape[1] < LEAST_SOURCES_TO_TUNE or len(logs) < 2 * ROWS_OF_A_TRIAL
         deviations, self._reach = Deviations(), np.inf
-        if not self._adapts:
+        if not self._calibrates:
             deviations, self._reach = _learned(logs, encoding, self._confidence, chance)
         self._prior = DevicePrior(self._basis.scores, deviations.variances(self._basis.groups))
 
@@ -89,12 +88,9 @@ class Transfer:
             self.learn(features)
         rows = self._learned_basis()(*self._split(features))
         logs = np.log(latencies_ms)
-        if self._adapts:
-            self._prior = _likeliest(self._learned_basis(), rows, logs)
         self.kept: NDArray[np.bool_] = _without_outliers(self._prior, rows, logs)
         rows, logs = rows[self.kept], logs[self.kept]
-        if self._adapts:
-            self._prior = _likeliest(self._learned_basis(), rows, logs)
+        if self._calibrates:
             self._reach = _reach(self._prior.left_out(rows, logs), self._confidence)
         self._standing = self._prior.standing(rows, logs)
 
@@ -112,7 +108,7 @@ class Transfer:
         """Write the model, fitted or only learned; see `LatencyModel`."""
         state: dict[str, NDArray[np.generic]] = {
             "columns": np.array(self._columns, str),
-            "interval": np.array([self._confidence, self._reach, self._adapts]),
+            "interval": np.array([self._confidence, self._reach, self._calibrates]),
             "range": np.stack([self._range.low, self._range.high]),
             "variances": self._prior.variances,
         }
@@ -125,10 +121,10 @@ class Transfer:
     def load(cls, path: Path) -> Self:
         """Return a saved model; raises UsageError where the file is none, or of an unknown schema."""
         state = read(path, KIND)
-        confidence, reach, adapts = (float(number) for number in state["interval"].astype(float))
+        confidence, reach, calibrates = (float(number) for number in state["interval"].astype(float))
         new = cls(confidence=confidence)
         new._columns = tuple(str(name) for name in state["columns"])
-        new._reach, new._adapts = reach, bool(adapts)
+        new._reach, new._calibrates = reach, bool(calibrates)
         low, high = state["range"].astype(float)
         new._range = Range(low, high, ())
         new._basis = SourceBasis.restore(part_of(state, "basis"))
@@ -183,18 +179,6 @@ def _learned(
         mean, deviation = standing.predict(rows[ROWS_OF_A_TRIAL:])
         scores.append(np.abs(own[ROWS_OF_A_TRIAL:] - mean) / deviation)
     return Deviations(*(float(each) for each in np.exp(found))), float(np.quantile(np.concatenate(scores), confidence))
-
-
-def _likeliest(basis: SourceBasis, rows: Floats, logs: Floats) -> DevicePrior:
-    """Return the prior, of some that are wider and wider, under which the measurements are most probable."""
-    usual = Deviations()
-    tried = [
-        Deviations(mean * usual.mean, usual.components, encoding * usual.encoding)
-        for mean in WIDER
-        for encoding in WIDER
-    ]
-    priors = [DevicePrior(basis.scores, each.variances(basis.groups)) for each in tried]
-    return max(priors, key=lambda prior: prior.total_log_evidence(rows, logs))
 
 
 def _reach(distances: Floats, confidence: float) -> float:

@@ -139,5 +139,5 @@ class Predictor:
         sources = tuple(cls.from_json(each, f"{where}, source {number}") for number, each in enumerate(inner, 1))
         with scratch_folder("predictor") as folder:
             (folder / "model.npz").write_bytes(arrays)
-            model: LatencyModel = Transfer.load(folder / "model.npz") if sources else Ensemble.load(folder / "model.npz")
+            model: LatencyModel = (Transfer if sources else Ensemble).load(folder / "model.npz")
             return cls(card, recipe, model, sources)

@@ -80,6 +80,6 @@ def _refuse_strange(source: Predictor, networks: Sequence[Network]) -> None:
     for network in networks:
         if network.candidate is None or network.candidate.space != source.card.space:
             raise UsageError(
-                f"the predictor of {label(source)} looks at choices of {source.card.space}, and {network.name} has none",
+                f"the predictor of {label(source)} needs choices of {source.card.space}, and {network.name} has none",
                 remedy="Fit that one with --features kernels, which serve any graph.",
             )

@@ -40,13 +40,17 @@ def networks():
     return [made[place] for place in np.random.default_rng(0).permutation(len(made))]
 
 
-def board(launch_ms, operations_per_ms, bytes_per_ms):
-    """A simulated board: a function from networks to what they take; a network's noise on it is always the same."""
+def board(launch_ms, operations_per_ms, bytes_per_ms, crowded=False):
+    """A simulated board: a function from networks to what they take; a network's noise on it is always the same.
+
+    If `crowded`, products are the slower the wider they are, as if for want of cache.
+    """
 
     def latency_ms(network, noise=0.02):
         own = digest_json([network.name, launch_ms, operations_per_ms, bytes_per_ms])
         chance = np.random.default_rng(int(own[:8], 16))
-        takes = [max(one.operations / operations_per_ms, one.bytes / bytes_per_ms) for one in network.kernels]
+        share = 64 / network.kernels[0].shape["n"] if crowded else 1
+        takes = [max(one.operations / operations_per_ms / share, one.bytes / bytes_per_ms) for one in network.kernels]
         return (sum(takes) + launch_ms * len(takes)) * float(np.exp(noise * chance.standard_normal()))
 
     return latency_ms
