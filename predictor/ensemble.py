@@ -25,7 +25,7 @@ from hwloop.predictor.checks import check_columns, check_fit
 from hwloop.predictor.conformal import conformal_quantile
 from hwloop.predictor.estimators import ESTIMATORS, suitable
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.novelty import WIDER_OUTSIDE, Range
+from hwloop.predictor.novelty import WIDER_OUTSIDE, WIDEST, Range
 from hwloop.predictor.saving import part_of, read, write
 from hwloop.predictor.stacking import folds_of, stacked_weights
 from hwloop.predictor.trimming import trimmed, within
@@ -35,7 +35,6 @@ FOLDS = 5
 FOLDS_WHEN_SCARCE = 10  # below SCARCE rows
 SCARCE = 60
 DEVIATIONS = 3.5  # rows with larger held-out residuals are not learned from in the end
-WIDEST = float(np.log(1000.0))  # what is so unsure that the interval spans a million is not known at all
 DEVIATIONS_TO_CALIBRATE = 6.0  # rows up to here are part of normal life, and the interval must know them
 
 

@@ -25,7 +25,7 @@ from hwloop.predictor.choosing import most_informative
 from hwloop.predictor.conformal import conformal_quantile
 from hwloop.predictor.device_prior import OFFSET_VARIANCE, Deviations, DevicePrior, Standing
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.novelty import WIDER_OUTSIDE, Range
+from hwloop.predictor.novelty import WIDER_OUTSIDE, WIDEST, Range
 from hwloop.predictor.saving import part_of, read, write
 from hwloop.predictor.source_basis import SourceBasis
 
@@ -101,7 +101,7 @@ class Transfer:
         rows = self._learned_basis()(*self._split(features))
         mean, deviation = self._standing.predict(rows)
         excess, warnings = self._range.excess(features)
-        half = self._reach * deviation * (1 + WIDER_OUTSIDE * excess)
+        half = np.minimum(self._reach * deviation * (1 + WIDER_OUTSIDE * excess), WIDEST)
         return Prediction(np.exp(mean), np.exp(mean - half), np.exp(mean + half), excess > 0, warnings)
 
     def save(self, path: Path) -> None:
