@@ -50,7 +50,6 @@ POLICIES = {
     "fp32": QuantPolicy(),
     "int8-dynamic": QuantPolicy({"*": Scheme.INT8_DYNAMIC}),
     "int8-static": QuantPolicy({"*": Scheme.INT8_STATIC}),
-    "int4-weight": QuantPolicy({"*": Scheme.INT4_WEIGHT}),
 }
 
 
@@ -77,6 +76,14 @@ def main() -> None:
 def mixed_policy(layers: list[str], random: Random) -> QuantPolicy:
     """Return a policy with a random scheme for each layer."""
     return QuantPolicy({layer: random.choice(MIXED) for layer in layers})
+
+
+def int4_policy(space: Space) -> QuantPolicy:
+    """Return 4-bit weights for all linear layers; no runtime has a kernel for convolutions of such."""
+    outline = space.outline()
+    assert isinstance(outline, torch.nn.Module)
+    linear = [name for name, module in outline.named_modules() if isinstance(module, torch.nn.Linear)]
+    return QuantPolicy(dict.fromkeys(linear, Scheme.INT4_WEIGHT))
 
 
 def candidates_of(space: Space, name: str, count: int, random: Random, *, mixed: bool) -> list[Candidate]:
@@ -197,7 +204,7 @@ def policies(space: Space, name: str, options: argparse.Namespace) -> dict[str, 
     (mixed,) = candidates_of(space, name, 1, random, mixed=True)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for label, policy in {**POLICIES, "mixed": mixed.policy}.items():
+        for label, policy in {**POLICIES, "int4-weight": int4_policy(space), "mixed": mixed.policy}.items():
             file = Path(folder) / f"{label}.json"
             file.write_text(json.dumps(Candidate(name, mixed.arch, policy).as_json()))
             items = hwloop_measure([str(file)], seconds=2.0)
