@@ -144,6 +144,14 @@ def test_rows_of_the_store_do_without_a_pool(store, on_device, sources, networks
     assert (held_out.trained, held_out.tested) == (9, 51) and held_out.figures["mape_percent"] < 20
 
 
+def test_a_candidate_of_several_parts_is_chosen_as_one(networks, sources):
+    parts = [(replace(one, part="encoder"), replace(one, part="step", repeats=30)) for one in networks]
+    fitting, informed = FewShot(sources=sources).over(Pool.of(parts))
+    assert len(fitting.candidates) == 120 and len(informed.features) == 60
+    chosen = informed.choose((), 8, None)
+    assert len({informed.candidates[place] for place in chosen}) == 8
+
+
 def test_choices_serve_as_well_as_kernels(learn, source_of):
     predictor, others = learn("slow to launch", (source_of("old", FeatureKind.ARCH),), kind=FeatureKind.ARCH)
     assert (predictor.predict(others).mean_ms > 0).all()
