@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from hwloop.errors import UsageError
 from hwloop.predictor.base import Estimator, Prediction, State
 from hwloop.predictor.checks import check_columns, check_fit
+from hwloop.predictor.conformal import conformal_quantile
 from hwloop.predictor.estimators import ESTIMATORS, suitable
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.novelty import WIDER_OUTSIDE, Range
+from hwloop.predictor.novelty import WIDER_OUTSIDE, WIDEST, Range
 from hwloop.predictor.saving import part_of, read, write
 from hwloop.predictor.stacking import folds_of, stacked_weights
 from hwloop.predictor.trimming import trimmed, within
@@ -34,7 +35,6 @@ FOLDS = 5
 FOLDS_WHEN_SCARCE = 10  # below SCARCE rows
 SCARCE = 60
 DEVIATIONS = 3.5  # rows with larger held-out residuals are not learned from in the end
-WIDEST = float(np.log(1000.0))  # what is so unsure that the interval spans a million is not known at all
 DEVIATIONS_TO_CALIBRATE = 6.0  # rows up to here are part of normal life, and the interval must know them
 
 
@@ -76,7 +76,7 @@ class Ensemble:
         residuals -= self._centre
         self._usual = max(float(np.median(np.abs(residuals))), 1e-6)
         spread = _disagreement(held_out[usual], weights) + self._usual
-        self._reach = _conformal_quantile(np.abs(residuals) / spread, self._confidence)
+        self._reach = conformal_quantile(np.abs(residuals) / spread, self._confidence)
         learned = rows.take(self.kept)
         self._range = Range.of(learned)
         chosen = [(name, weight) for name, weight in zip(names, weights, strict=True) if weight > 0]
@@ -168,9 +168,3 @@ def _least_relative_error(residuals: Floats) -> float:
     order = np.argsort(residuals)
     weight = np.cumsum(np.exp(-residuals[order]))
     return float(residuals[order][np.searchsorted(weight, weight[-1] / 2)])
-
-
-def _conformal_quantile(scores: Floats, confidence: float) -> float:
-    """Return the score that so large a share of rows stays below, one more row than seen counted."""
-    share = min(1.0, np.ceil((len(scores) + 1) * confidence) / len(scores))
-    return float(np.quantile(scores, share, method="higher"))

@@ -10,6 +10,7 @@ from hwloop.predictor.features import Features, Floats, KernelTable
 
 MARGIN = 0.1  # of a column's range, still held to be inside it
 WIDER_OUTSIDE = 4.0  # times wider is an interval, for each range outside
+WIDEST = float(np.log(1000.0))  # of half an interval: what may span a million is not known at all
 NAMED = 5  # so many columns or kinds are named in a warning
 
 

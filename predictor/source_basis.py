@@ -83,7 +83,7 @@ class SourceBasis:
         centre = logs.mean(axis=0)
         mean = (logs - centre).mean(axis=1)
         _, _, right = np.linalg.svd(logs - centre - mean[:, None], full_matrices=False)
-        count = max(0, min(MOST_COMPONENTS, devices - 2))
+        count = min(MOST_COMPONENTS, devices - 2 if devices > 2 else devices - 1)  # the last of many is noise
         components = right[:count].T / np.sqrt(devices)
         standard = Standard.of(encoding)
         basis = np.column_stack([np.ones(len(logs)), mean, (logs - centre - mean[:, None]) @ components])

@@ -4,7 +4,8 @@ Features are an encoding of the networks, and their latencies on known devices (
 models) in columns named `ms on <device>`. `learn` looks at candidates' features; `choose` says which of them to
 measure; `fit` takes what was measured. How far a new device may stand from the known ones, and how wide intervals must
 be, is learned from the known devices, each in turn taken as new: empirical Bayes. (H. Lee et al., HELP, 2021, learn to
-learn from the same data by gradient descent.)
+learn from the same data by gradient descent.) Where few devices or candidates are known, devices stand as far apart as
+usual, and the interval is conformal: how far each measurement lies from what the others predict.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.stats import norm
 
 from hwloop.errors import UsageError
 from hwloop.predictor.base import Prediction
 from hwloop.predictor.checks import check_columns, check_fit
 from hwloop.predictor.choosing import most_informative
+from hwloop.predictor.conformal import conformal_quantile
 from hwloop.predictor.device_prior import OFFSET_VARIANCE, Deviations, DevicePrior, Standing
 from hwloop.predictor.features import Features, Floats
-from hwloop.predictor.novelty import WIDER_OUTSIDE, Range
+from hwloop.predictor.novelty import WIDER_OUTSIDE, WIDEST, Range
 from hwloop.predictor.saving import part_of, read, write
 from hwloop.predictor.source_basis import SourceBasis
 
@@ -56,19 +59,26 @@ class Transfer:
         chance = np.random.default_rng(self._seed)
         rows = chance.permutation(len(candidates))[:MOST_ROWS_TO_LEARN]
         logs, encoding = self._split(candidates.take(rows))
-        if len(rows) < 2 * ROWS_OF_A_TRIAL:
+        if len(rows) < LEAST_MEASURED:
             raise UsageError(f"{len(rows)} candidates are too few to learn devices from", remedy="Give more.")
         self._basis, self._range = SourceBasis.of(logs, encoding), Range.of(candidates)
-        deviations, self._reach = _learned(logs, encoding, self._confidence, chance)
+        self._calibrates = logs.shape[1] < LEAST_SOURCES_TO_TUNE or len(logs) < 2 * ROWS_OF_A_TRIAL
+        deviations, self._reach = Deviations(), np.inf
+        if not self._calibrates:
+            deviations, self._reach = _learned(logs, encoding, self._confidence, chance)
         self._prior = DevicePrior(self._basis.scores, deviations.variances(self._basis.groups))
 
     def choose(self, candidates: Features, count: int) -> NDArray[np.intp]:
         """Return which candidates to measure, the most informative first."""
+        features = self.informative(candidates)
+        return most_informative(features, np.ones(features.shape[1]), count, noise=1.0)
+
+    def informative(self, candidates: Features) -> Floats:
+        """Return what `most_informative` looks at (rows, features), for coefficients and noise of variance 1."""
         basis = self._learned_basis()
         variances = self._prior.variances.copy()
         variances[0] = OFFSET_VARIANCE
-        features = basis(*self._split(candidates))
-        return most_informative(features, variances, count, noise=USUAL_NOISE**2)
+        return np.asarray(basis(*self._split(candidates)) * np.sqrt(variances) / USUAL_NOISE)
 
     def fit(self, features: Features, latencies_ms: Floats) -> None:
         """Learn from measurements on the new device; see `LatencyModel`. Without `learn`, these are the candidates."""
@@ -79,7 +89,10 @@ class Transfer:
         rows = self._learned_basis()(*self._split(features))
         logs = np.log(latencies_ms)
         self.kept: NDArray[np.bool_] = _without_outliers(self._prior, rows, logs)
-        self._standing = self._prior.standing(rows[self.kept], logs[self.kept])
+        rows, logs = rows[self.kept], logs[self.kept]
+        if self._calibrates:
+            self._reach = _reach(self._prior.left_out(rows, logs), self._confidence)
+        self._standing = self._prior.standing(rows, logs)
 
     def predict(self, features: Features) -> Prediction:
         """Return latencies with intervals; see `LatencyModel`."""
@@ -88,14 +101,14 @@ class Transfer:
         rows = self._learned_basis()(*self._split(features))
         mean, deviation = self._standing.predict(rows)
         excess, warnings = self._range.excess(features)
-        half = self._reach * deviation * (1 + WIDER_OUTSIDE * excess)
+        half = np.minimum(self._reach * deviation * (1 + WIDER_OUTSIDE * excess), WIDEST)
         return Prediction(np.exp(mean), np.exp(mean - half), np.exp(mean + half), excess > 0, warnings)
 
     def save(self, path: Path) -> None:
         """Write the model, fitted or only learned; see `LatencyModel`."""
         state: dict[str, NDArray[np.generic]] = {
             "columns": np.array(self._columns, str),
-            "interval": np.array([self._confidence, self._reach]),
+            "interval": np.array([self._confidence, self._reach, self._calibrates]),
             "range": np.stack([self._range.low, self._range.high]),
             "variances": self._prior.variances,
         }
@@ -108,9 +121,10 @@ class Transfer:
     def load(cls, path: Path) -> Self:
         """Return a saved model; raises UsageError where the file is none, or of an unknown schema."""
         state = read(path, KIND)
-        confidence, reach = (float(number) for number in state["interval"].astype(float))
+        confidence, reach, calibrates = (float(number) for number in state["interval"].astype(float))
         new = cls(confidence=confidence)
-        new._columns, new._reach = tuple(str(name) for name in state["columns"]), reach
+        new._columns = tuple(str(name) for name in state["columns"])
+        new._reach, new._calibrates = reach, bool(calibrates)
         low, high = state["range"].astype(float)
         new._range = Range(low, high, ())
         new._basis = SourceBasis.restore(part_of(state, "basis"))
@@ -139,8 +153,6 @@ def _learned(
     logs: Floats, encoding: Floats, confidence: float, chance: np.random.Generator
 ) -> tuple[Deviations, float]:
     """Return how far devices stand apart, and how many deviations an interval needs, from known devices' trials."""
-    if logs.shape[1] < LEAST_SOURCES_TO_TUNE:
-        return Deviations(), 2.0
     trials = []
     for device in range(logs.shape[1]):
         others = np.delete(logs, device, axis=1)
@@ -167,6 +179,14 @@ def _learned(
         mean, deviation = standing.predict(rows[ROWS_OF_A_TRIAL:])
         scores.append(np.abs(own[ROWS_OF_A_TRIAL:] - mean) / deviation)
     return Deviations(*(float(each) for each in np.exp(found))), float(np.quantile(np.concatenate(scores), confidence))
+
+
+def _reach(distances: Floats, confidence: float) -> float:
+    """Return how many deviations an interval needs where measurements lie so far from what the others predict.
+
+    The largest of a handful is a small one by chance, so it is never less than normal residuals need.
+    """
+    return max(conformal_quantile(distances, confidence), float(norm.ppf((1 + confidence) / 2)))
 
 
 def _without_outliers(prior: DevicePrior, rows: Floats, logs: Floats) -> NDArray[np.bool_]:

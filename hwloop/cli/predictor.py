@@ -32,7 +32,10 @@ Shape = Annotated[
 SEEDS = 5
 
 
-@app.command(epilog="Example: hwloop predictor fit -d pi4 -r onnxruntime --space hat-small --budget 100 -o pi4.json")
+@app.command(
+    epilog="Examples: hwloop predictor fit -d pi4 -r onnxruntime --space hat-small --budget 100 -o pi4.json; of a new"
+    " device: hwloop predictor fit -d new -r onnxruntime --space hat-small --budget 10 --from pi4.json --from xeon.json"
+)
 def fit(
     device: Annotated[str, typer.Option("--device", "-d", help="The device.")],
     runtime: Annotated[str, typer.Option("--runtime", "-r", help="onnxruntime or tvm.")],
@@ -40,6 +43,12 @@ def fit(
     budget: Annotated[int, typer.Option(min=0, help="Most candidates of the space to be measured in all.")] = 0,
     target_error: Annotated[
         float | None, typer.Option(min=0.0, metavar="PERCENT", help="Stop once the cross-validated error is so small.")
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from", metavar="PREDICTOR", help="Start from a predictor of another device; 5 to 20 rows do. Repeatable."
+        ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Candidates chosen and measured at a time.")] = 10,
     pool: Annotated[int, typer.Option(min=10, help="Samples of the space to choose from.")] = 300,
@@ -70,8 +79,12 @@ def fit(
 
     With --space and --budget, candidates are measured for it, those that teach most first, until the error target or
     the budget is met. What the store has counts and is not measured again, so a stopped command goes on from there.
+
+    With --from, predictors of other devices say what networks take there, and it is learned how this device differs.
+    Their files are not needed later.
     """
     from hwloop.cli.predictor_view import card_item, card_lines
+    from hwloop.learning.few_shot import FewShot, load_sources, measured_otherwise, of_another_unit
     from hwloop.learning.fitting import Fitting
     from hwloop.learning.rows import rows_of
     from hwloop.paths import store_path
@@ -82,8 +95,11 @@ def fit(
         raise UsageError(
             "--budget, --target-error and --policies are for a --space", remedy="Give --space and --budget, or neither."
         )
-    fitting = Fitting(_kind(features), seed)
+    sources = load_sources(source or [])
+    fitting: Fitting = FewShot(_kind(features), seed, sources) if sources else Fitting(_kind(features), seed)
     sizes = parse_shapes(shape or [])
+    for text in measured_otherwise(sources, threads, sizes.get("batch", 1)):
+        say(f"warning: {text}")
     with Store.open(store_path()) as store:
         if space and budget:
             from hwloop.cli.predictor_bench import Bench
@@ -95,11 +111,14 @@ def fit(
                 processes=processes, seconds=seconds, relative_width=width, threads=threads, seed=seed
             )
             bench = Bench(store, device, runtime, protocol, devices_file)
-            bench.measure(Wanted(space, pool, seed, policies, sizes), Goal(budget, batch, target_error), fitting)
+            wanted, goal = Wanted(space, pool, seed, policies, sizes), Goal(budget, batch, target_error)
+            fitting = bench.measure(wanted, goal, fitting)
         rows = rows_of(store, device, runtime, threads=threads, batch=sizes.get("batch", 1))
         rows = rows.of_space(space) if space else rows
     for text in rows.left_out:
         say(f"left out: {text}")
+    for text in of_another_unit(sources, rows.scope.unit):
+        say(text)
     say(f"Fitting to {len(rows)} measured models.")
     predictor = fitting.fit(rows)
     path = output or Path(f"predictor-{device}-{runtime}.json")
@@ -133,7 +152,7 @@ def evaluate(
     from hwloop.cli.predictor_view import evaluation_lines
     from hwloop.cli.progress import counted
     from hwloop.learning.evaluating import on_holdout, on_unseen
-    from hwloop.learning.fitting import Fitting
+    from hwloop.learning.few_shot import fitting_like
     from hwloop.learning.picture import refuse_strange_picture, write_picture
     from hwloop.learning.rows import rows_of
     from hwloop.learning.saved import Predictor
@@ -155,7 +174,7 @@ def evaluate(
         found = on_unseen(predictor, rows)
     else:
         with counted("fitting", seeds) as done:
-            found = on_holdout(Fitting(predictor.recipe.kind), rows, holdout, seeds, done)
+            found = on_holdout(fitting_like(predictor), rows, holdout, seeds, done)
     title = f"{rows.scope.device} with {rows.scope.runtime} {rows.scope.runtime_version}"
     if picture:
         write_picture(found, title, picture)

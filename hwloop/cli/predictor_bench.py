@@ -27,8 +27,8 @@ class Bench:
     protocol: TimingProtocol
     devices_file: Path | None
 
-    def measure(self, wanted: Wanted, goal: Goal, fitting: Fitting) -> None:
-        """Measure candidates until the goal is met.
+    def measure(self, wanted: Wanted, goal: Goal, fitting: Fitting) -> Fitting:
+        """Measure candidates until the goal is met, and return the fitting with what it knows of the pool.
 
         Raises:
             HwloopError: bad input, or the device failed; what was measured is kept.
@@ -44,7 +44,7 @@ class Bench:
 
         device = one_device(load_fleet(self.devices_file).select([self.device]))
         with counted("describing candidates", wanted.count) as described:
-            pool = draw_pool(wanted, described)
+            fitting, pool = fitting.over(draw_pool(wanted, described))
         runtime = OnnxRuntime() if self.runtime == "onnxruntime" else Tvm()
         with Progress() as progress:
             measuring = Measuring(self.store, device, runtime, self.protocol, progress, wanted.sizes, wanted.seed)
@@ -54,6 +54,7 @@ class Bench:
                 say("What was measured is kept; the same command goes on from there.")
                 raise
         say(f"Measured enough: {why}.")
+        return fitting
 
     def _rows(self, wanted: Wanted) -> Rows | None:
         """Return what the store has of the space by now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hwloop.cli import units
@@ -32,7 +33,14 @@ def card_item(predictor: Predictor) -> dict[str, Any]:
     card = predictor.card.as_json()
     del card["learned"]
     scope = card.pop("scope")
-    return {"schema": SCHEMA, **scope, "features": predictor.recipe.kind.value, **card}
+    sources = [source_item(source) for source in predictor.sources]
+    return {"schema": SCHEMA, **scope, "features": predictor.recipe.kind.value, **card, "sources": sources}
+
+
+def source_item(source: Predictor) -> dict[str, Any]:
+    """Return what a predictor's item says of one that it was learned from."""
+    card = source.card
+    return {**asdict(card.scope), "unit": card.scope.unit, "space": card.space, "rows": card.rows}
 
 
 def card_lines(predictor: Predictor) -> list[str]:
@@ -47,12 +55,20 @@ def card_lines(predictor: Predictor) -> list[str]:
         f"space         {item['space'] or 'none: several, or plain ONNX files'}",
         f"features      {item['features']}",
         f"learned from  {item['rows']} models, the last measured {item['newest']}; seed {item['seed']}",
+        *(f"and from      {_source_words(source)}" for source in item["sources"]),
         f"estimators    {weights}",
         f"written by    hwloop {item['hwloop']}, schema {item['schema']}",
     ]
     if item["errors"] is None:
         return [*lines, "cross-validated errors: too few rows to tell"]
     return [*lines, "cross-validated errors:", *_score_lines(item["errors"])]
+
+
+def _source_words(source: Mapping[str, Any]) -> str:
+    return (
+        f"the predictor of {source['device']} with {source['runtime']} {source['runtime_version']}, threads"
+        f" {source['threads']}, batch {source['batch']}: {source['rows']} models, in {source['unit']}"
+    )
 
 
 def evaluation_lines(found: Evaluation) -> list[str]:

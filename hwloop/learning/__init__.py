@@ -5,6 +5,8 @@ networks.py    what is to be predicted: networks by their kernels and candidates
 recipe.py      which features are made of them
 saved.py       a predictor with its card, as one JSON file
 fitting.py     from rows to a predictor, and its cross-validated errors
+few_shot.py    from few rows, and predictors of other devices, to a predictor
+sources.py     what those predictors say
 evaluating.py  predictions against measurements
 totals.py      candidates of several parts
 picture.py     the same as a drawing

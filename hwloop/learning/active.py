@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from hwloop.learning.fitting import Fitting
 from hwloop.learning.pool import Pool
 from hwloop.learning.rows import Rows
-from hwloop.predictor.checks import LEAST_ROWS
 from hwloop.records import Candidate
 
 
@@ -52,7 +51,7 @@ def measure_actively(
         rows = measured_rows()
         found = pool.measured(rows)
         predictor = None
-        if rows and len(rows) >= LEAST_ROWS:
+        if rows and len(rows) >= fitting.least_rows:
             predictor = fitting.fit(rows, validate=goal.target_percent is not None)
         errors = predictor.card.errors if predictor else None
         error = errors["mape_percent"] if errors else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from hwloop.learning.networks import measured_networks
 from hwloop.learning.rows import Rows
 from hwloop.learning.saved import Predictor
 from hwloop.predictor.base import Prediction
-from hwloop.predictor.checks import LEAST_ROWS
 from hwloop.predictor.features import Floats
 
 LEAST_TESTED = 2
@@ -77,17 +76,17 @@ def on_holdout(
         UsageError: too few rows are left to learn from, or to test on.
     """
     tested = round(len(rows) * share)
-    if tested < LEAST_TESTED or len(rows) - tested < LEAST_ROWS:
+    if tested < LEAST_TESTED or len(rows) - tested < fitting.least_rows:
         raise UsageError(
             f"--holdout {share:g} of {len(rows)} measured models is {tested} to test on and {len(rows) - tested} to"
-            f" learn from; at least {LEAST_TESTED} and {LEAST_ROWS} are needed",
+            f" learn from; at least {LEAST_TESTED} and {fitting.least_rows} are needed",
             remedy="Measure more, or hold out another share.",
         )
     parts = []
     for seed in range(seeds):
         order = np.random.default_rng(seed).permutation(len(rows))
         test, train = (_subset(rows, sorted(part)) for part in (order[:tested], order[tested:]))
-        predictor = Fitting(fitting.kind, seed).fit(train, validate=False)
+        predictor = replace(fitting, seed=seed).fit(train, validate=False)
         parts.append((test, predictor.predict(measured_networks(test.rows))))
         done(seed + 1)
     unit = rows.scope.unit

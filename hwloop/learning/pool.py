@@ -19,7 +19,7 @@ from hwloop.predictor.standard import Standard
 from hwloop.records import Candidate, QuantPolicy, Scheme
 
 UNSURE = 0.5  # the share of the pool, with the widest intervals, that is chosen from
-NOISE = 0.1  # variance, beside features of deviation 1
+NOISE = 0.1  # variance of a measurement, where that of what all columns say together is 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Candidates with their parts, and features of them: (candidates, columns), standardised."""
+    """Candidates with their parts, and features of them (candidates, columns).
+
+    These are in deviations of a measurement, given that a priori each column's coefficient has the variance 1.
+    """
 
     candidates: tuple[Candidate, ...]
     parts: tuple[tuple[Network, ...], ...]
@@ -59,7 +62,8 @@ class Pool:
         )
         table = features.with_totals(features.kernels.kinds if features.kernels else ())
         values = np.log1p(table.values)  # sizes spread over decades, and the small matter as much as the large
-        return cls(tuple(one for one in candidates if one), tuple(parts), Standard.of(values)(values))
+        scale = np.sqrt(NOISE * values.shape[1])
+        return cls(tuple(one for one in candidates if one), tuple(parts), Standard.of(values)(values) / scale)
 
     def measured(self, rows: Rows | None) -> set[int]:
         """Return which candidates are measured: those whose every part has kernels that a row has, in their order."""
@@ -80,9 +84,9 @@ class Pool:
             width = self._relative_width(open_places, predictor)
             keep = max(count, round(UNSURE * len(open_places)))
             open_places = open_places[np.sort(np.argsort(-width, kind="stable")[:keep])]
-        variances = np.full(self.features.shape[1], 1 / self.features.shape[1])
+        variances = np.ones(self.features.shape[1])
         seen = self.features[sorted(known)] if known else None
-        chosen = most_informative(self.features[open_places], variances, count, noise=NOISE, measured=seen)
+        chosen = most_informative(self.features[open_places], variances, count, noise=1.0, measured=seen)
         return [int(place) for place in open_places[chosen]]
 
     def _relative_width(self, places: Sequence[int] | np.ndarray, predictor: Predictor) -> Floats:

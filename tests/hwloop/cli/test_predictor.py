@@ -61,6 +61,14 @@ def test_a_space_is_measured_learned_predicted_and_evaluated(run, tmp_path):
     _, text, _ = run("show", "p.json")
     assert "onnxruntime" in text and "cross-validated errors" in text
 
+    few = ("--budget", 6, "--pool", 16, "--threads", 2)  # as if it were another device
+    status, out, err = run("fit", *QUICK, *few, "--from", "p.json", "-o", "q.json", "--json")
+    assert status == 0 and "warning: here with onnxruntime was measured with threads 1, not 2" in err
+    assert json.loads(out)["rows"] >= 5 and json.loads(out)["sources"][0]["rows"] == fitted["rows"]
+    (tmp_path / "p.json").unlink()
+    status, out, _ = run("predict", "q.json", "vit-mini@7", "--json")
+    assert status == 0 and json.loads(out)["models"][0]["predicted_ms"] > 0
+
 
 @pytest.mark.parametrize(
     ("words", "said"),
@@ -69,6 +77,8 @@ def test_a_space_is_measured_learned_predicted_and_evaluated(run, tmp_path):
         (("fit", "-d", "here", "-r", "nothing"), "no runtime 'nothing'"),
         (("fit", "-d", "here", "-r", "tvm", "--budget", 5), "are for a --space"),
         (("fit", "-d", "here", "-r", "tvm", "--features", "words"), "Use one of kernels, arch, both"),
+        (("fit", "-d", "here", "-r", "tvm", "--from", "nowhere.json"), "nowhere.json: no such file"),
+        (("fit", "-d", "here", "-r", "tvm", "--from", "devices.yaml"), "devices.yaml: not a saved predictor"),
         (("show", "nowhere.json"), "nowhere.json: no such file"),
         (("evaluate", "nowhere.json", "--picture", "p.pdf"), "no such kind"),
     ],

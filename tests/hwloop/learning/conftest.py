@@ -1,5 +1,7 @@
 """A store with simulated measurements of a made-up space: latencies by a roofline with a launch cost."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -38,11 +40,23 @@ def networks():
     return [made[place] for place in np.random.default_rng(0).permutation(len(made))]
 
 
-def latency_ms(network, noise=0.02):
-    """What a simulated board takes, with noise that depends on the network alone."""
-    chance = np.random.default_rng(int(digest_json(network.name)[:8], 16))
-    plain = sum(2e-3 + max(kernel.operations / 4e6, kernel.bytes / 2e6) for kernel in network.kernels)
-    return plain * float(np.exp(noise * chance.standard_normal()))
+def board(launch_ms, operations_per_ms, bytes_per_ms, crowded=False):
+    """A simulated board: a function from networks to what they take; a network's noise on it is always the same.
+
+    If `crowded`, products are the slower the wider they are, as if for want of cache.
+    """
+
+    def latency_ms(network, noise=0.02):
+        own = digest_json([network.name, launch_ms, operations_per_ms, bytes_per_ms])
+        chance = np.random.default_rng(int(own[:8], 16))
+        share = 64 / network.kernels[0].shape["n"] if crowded else 1
+        takes = [max(one.operations / operations_per_ms / share, one.bytes / bytes_per_ms) for one in network.kernels]
+        return (sum(takes) + launch_ms * len(takes)) * float(np.exp(noise * chance.standard_normal()))
+
+    return latency_ms
+
+
+latency_ms = board(2e-3, 4e6, 2e6)
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +65,17 @@ def simulated_ms():
     return latency_ms
 
 
-@pytest.fixture
-def measured(store):
-    """A function that puts measurements of networks into the store, as `hwloop measure` would."""
+@pytest.fixture(scope="session")
+def simulated_board():
+    """A function that makes a simulated board: of a launch cost in ms, and operations and bytes in a ms."""
+    return board
 
-    def put(networks, verdict=Verdict.VALID, value=latency_ms, **changes):
+
+@pytest.fixture(scope="session")
+def measured_into():
+    """A function that puts measurements of networks into a store, as `hwloop measure` would."""
+
+    def put(store, networks, verdict=Verdict.VALID, value=latency_ms, **changes):
         for network in networks:
             digest = digest_json([network.name, "file"])
             subject = a_subject(model=network.name, model_digest=digest, artifact_digest=digest, **changes)
@@ -67,3 +87,9 @@ def measured(store):
             store.finish(begun, verdict, (), Summary(samples=30, **{name: value(network)}))
 
     return put
+
+
+@pytest.fixture
+def measured(store, measured_into):
+    """The same for this test's store."""
+    return partial(measured_into, store)
