@@ -119,7 +119,7 @@ def _run(
     protocol = protocol_for(chosen, seconds, threads=threads, seed=seed, process_deadline_s=deadline_s)
     runtimes: dict[str, Runtime] = {"onnxruntime": OnnxRuntime(), "tvm": Tvm()}
     with candidate_files(words, sizes, seed) as (exported, others), Store.open(store_path()) as store:
-        contenders = find_contenders(words, exported, others, names, runtimes, store, seed)
+        contenders = find_contenders(words, others, names, runtimes, store, seed, exported=exported)
         with _bar(protocol) as progressed:
             return compare(
                 contenders,

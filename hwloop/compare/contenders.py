@@ -129,12 +129,13 @@ AnyContender = FileContender | StoredContender
 
 def find_contenders(
     words: Sequence[str],
-    exported: Mapping[str, Path],
     shapes: Mapping[str, int],
     names: Sequence[str],
     runtimes: Mapping[str, Runtime],
     store: Store,
     seed: int,
+    *,
+    exported: Mapping[str, Path] | None = None,
 ) -> list[AnyContender]:
     """Return what each word names: a candidate, a file, or a stored measurement by the first digits of its id.
 
@@ -146,7 +147,7 @@ def find_contenders(
         UsageError: a word names none of them, or the measurement's artifact is not kept any more.
     """
     paths = {word: Path(word) for word in words if Path(word).exists() or Path(word).suffix == ".onnx"}
-    paths |= exported
+    paths |= exported or {}
     loaded = load_workloads(list(paths.values()), shapes, {}, seed)
     workloads = dict(zip(dict.fromkeys(paths.values()), loaded, strict=True))
     found: list[AnyContender] = []
