@@ -142,6 +142,8 @@ class SshProcess:
                 raise TimeoutError
             try:
                 while view and not self._channel.exit_status_ready() and not self._channel.eof_sent:
+                    if deadline.expired:  # a peer that takes everything at once would never let it time out
+                        raise TimeoutError
                     self._channel.settimeout(max(deadline.remaining_s, 0.001))
                     view = view[self._channel.send(view[:BLOCK_BYTES]) :]  # type: ignore[arg-type]
             except OSError:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from hwloop.deadline import Deadline
 
-GRACE_S = 2.0
+GRACE_S = 0.5
 
 
 class Watchdog:
-    """Calls `cut` when a watched block is still running two seconds after its deadline.
+    """Calls `cut` when a watched block is still running half a second after its deadline.
 
     A last resort: for a send on a connection whose peer is gone there is no time-out.
     """
