@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 
 from hwloop.cli.comparison_view import as_item, lines
 from hwloop.cli.models import candidate_files
-from hwloop.cli.options import parse_shapes, refuse_strange_runtimes
+from hwloop.cli.options import Care, parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import BAD_RESULT, print_json, say
 from hwloop.errors import UsageError
 
@@ -74,7 +73,7 @@ def compare(
 
     most_slowdown = _share(max_slowdown)
     names = _runtime_names(runtime or [])
-    care = _Care(wait, patience, despite_quarantine)
+    care = Care(wait, patience, despite_quarantine)
     comparison = _run([a, b], names, device, shape or [], seconds, threads, deadline, seed, care, devices_file)
     regression = is_regression(comparison.judgement, most_slowdown)
     if as_json:
@@ -83,15 +82,6 @@ def compare(
         typer.echo("\n".join(lines(comparison, most_slowdown, regression)))
     wrong = any(reason.startswith("outputs differ") for reason in comparison.judgement.reasons)
     raise typer.Exit(BAD_RESULT if regression or wrong else 0)
-
-
-@dataclass(frozen=True)
-class _Care:
-    """How a device that is busy or failing is dealt with."""
-
-    wait: bool
-    patience_s: float
-    despite_quarantine: bool
 
 
 def _run(
@@ -103,7 +93,7 @@ def _run(
     threads: int,
     deadline_s: float,
     seed: int,
-    care: _Care,
+    care: Care,
     devices_file: Path | None,
 ) -> Comparison:
     from hwloop.compare.attempts import compare, protocol_for

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hwloop.errors import UsageError
 
 RUNTIMES = ("onnxruntime", "tvm")
+
+
+@dataclass(frozen=True)
+class Care:
+    """How a device that is busy or failing is dealt with."""
+
+    wait: bool
+    patience_s: float
+    despite_quarantine: bool
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

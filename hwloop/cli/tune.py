@@ -12,7 +12,7 @@ import typer
 
 from hwloop.cli.compare import one_device
 from hwloop.cli.models import MODEL_HELP, POLICY_HELP, Asked, workloads_for
-from hwloop.cli.options import parse_shapes
+from hwloop.cli.options import Care, parse_shapes
 from hwloop.cli.output import BAD_RESULT, print_json, say
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def tune(
       hwloop tune model.onnx -d local --trials 32 --json
     """
     asked = Asked(models or [], space, sample, policy or [], seed=seed)
-    care = _Care(wait, patience, despite_quarantine)
+    care = Care(wait, patience, despite_quarantine)
     sizes, limits = parse_shapes(shape or []), _Limits(trials, seconds, threads, deadline, fresh)
     outcome, name = _run(asked, sizes, device, limits, care, devices_file)
     _print(outcome, name, as_json=as_json)
@@ -90,21 +90,12 @@ class _Limits:
     fresh: bool
 
 
-@dataclass(frozen=True)
-class _Care:
-    """How a device that is busy or failing is dealt with."""
-
-    wait: bool
-    patience_s: float
-    despite_quarantine: bool
-
-
 def _run(
     asked: Asked,
     sizes: dict[str, int],
     device: str | None,
     limits: _Limits,
-    care: _Care,
+    care: Care,
     devices_file: Path | None,
 ) -> tuple[TuneOutcome, str]:
     """Return what came of it, and the device's name."""
