@@ -26,7 +26,7 @@ from hwloop.search.strategies.expected import box_points, choose, reach, undomin
 from hwloop.search.strategies.fresh import Fresh
 from hwloop.search.strategies.surrogate import LEAST_RESULTS, Forecast, Surrogate, burden
 
-OPTIMISM = 1.0  # deviations by which the inner search hopes
+OPTIMISM = 0.5  # deviations by which the inner search hopes
 ENDS = (Scheme.FP32, Scheme.INT8_STATIC, Scheme.INT8_DYNAMIC)
 FILLERS = 256  # random candidates of which those that fill the space are taken
 MARGIN = 0.1  # the box reaches so much beyond what was found
