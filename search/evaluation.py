@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,7 +13,7 @@ from hwloop.records import Candidate
 from hwloop.search.exports import CandidateExporter
 from hwloop.search.judging import norm_batches, sampled
 from hwloop.search.spaces.base import Setting, Space, Supernet
-from hwloop.search.subnets import module_of
+from hwloop.search.subnets import Subnet, module_of
 from hwloop.search.tasks.base import Data, Split, Task
 
 CALIBRATION_EXAMPLES = 128
@@ -57,13 +59,30 @@ class Evaluator:
             UsageError: the candidate does not fit the space, or is exported in several parts.
             ModelError: the supernet does what has no ONNX form here.
         """
-        subnets = self._exporter.export(candidate)
+        return self.judged(candidate, self.export(candidate))
+
+    def export(self, candidate: Candidate) -> list[Subnet]:
+        """Return the candidate's artifact: its parts as ONNX models.
+
+        Raises:
+            UsageError: the candidate does not fit the space.
+            ModelError: the supernet does what has no ONNX form here.
+        """
+        return self._exporter.export(candidate)
+
+    def judged(self, candidate: Candidate, subnets: Sequence[Subnet], examples: int | None = None) -> float:
+        """Return the task's metric of an artifact that `export` returned, on the first `examples` (None: all).
+
+        Raises:
+            UsageError: it has several parts.
+        """
         if len(subnets) != 1:
             raise UsageError(
                 f"{candidate.space}: its networks are made of {len(subnets)} parts, and no task is for such",
                 remedy="Use a space of encoders or of image networks.",
             )
-        return self._task.metric(model_outputs(subnets[0].model, self._judged), self._judged.labels)
+        judged = self._judged.take(slice(examples))
+        return self._task.metric(model_outputs(subnets[0].model, judged), judged.labels)
 
 
 def model_outputs(model: onnx.ModelProto, examples: Split) -> np.ndarray:
