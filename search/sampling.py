@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from random import Random
+from typing import Protocol, TypeVar
 
 from hwloop.errors import UsageError
 from hwloop.records import Arch
@@ -13,10 +14,22 @@ from hwloop.search.spaces.choices import Choices
 
 DRAWS = 8  # points looked at for each that is kept
 
+Point = TypeVar("Point", bound=Hashable, covariant=True)
 
-def sample_distinct(choices: Choices, count: int, random: Random) -> list[Arch]:
+
+class Points(Protocol[Point]):
+    """What can be drawn from: choices, a genome."""
+
+    def sample(self, random: Random) -> Point:
+        """Return a point with each choice drawn uniformly."""
+
+    def count(self) -> int:
+        """Return how many points there are."""
+
+
+def sample_distinct(choices: Points[Point], count: int, random: Random) -> list[Point]:
     """Return different points, each choice drawn uniformly; fewer than `count` where the space has no more."""
-    found: dict[Arch, None] = {}
+    found: dict[Point, None] = {}
     for _ in range(DRAWS * max(count, 64)):
         if len(found) >= min(count, choices.count()):
             break

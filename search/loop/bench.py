@@ -23,7 +23,8 @@ from hwloop.scratch import scratch_folder
 from hwloop.search.checkpoints import supernet_with
 from hwloop.search.evaluation import Evaluator
 from hwloop.search.exports import CandidateExporter
-from hwloop.search.loop.job import ACCURACY, SIZE, SearchJob
+from hwloop.search.goals import ACCURACY, SIZE
+from hwloop.search.loop.job import SearchJob
 from hwloop.search.spaces.registry import load_space
 from hwloop.search.tasks.registry import load_task
 from hwloop.search.training.run import inputs_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from hwloop.errors import UsageError
 from hwloop.exporter.runtimes.base import Runtime
 from hwloop.records import Scheme, TimingProtocol
 from hwloop.search.checkpoints import PRETRAINED, RANDOM
-from hwloop.search.genome import Genome, genome_of
-from hwloop.search.goals import Goal
+from hwloop.search.genome import Genome
+from hwloop.search.goals import ACCURACY, LATENCY, Goal
+from hwloop.search.quantizable import genome_of
 from hwloop.search.spaces.registry import load_space
 
-ACCURACY, LATENCY, SIZE = "accuracy", "latency", "size"
+USUAL_SCHEMES = (Scheme.FP32, Scheme.INT8_DYNAMIC, Scheme.INT8_STATIC)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class SearchJob:
     weights: str = RANDOM
     sizes: Mapping[str, int] = field(default_factory=dict)
     examples: int | None = None
-    schemes: tuple[Scheme, ...] = tuple(Scheme)
+    schemes: tuple[Scheme, ...] = USUAL_SCHEMES
     granularity: str = "block"
 
     def __post_init__(self) -> None:
@@ -54,7 +55,8 @@ class SearchJob:
     def genome(self) -> Genome:
         """What candidates are made of: the space's choices, and the schemes that the runtime has kernels for."""
         space = load_space(self.space)
-        return genome_of(space, [self.runtime.name], granularity=self.granularity, schemes=self.schemes)
+        found = genome_of(space, [self.runtime.name], self.granularity, self.schemes, sizes=self.sizes)
+        return replace(found, space=self.space)
 
     def latency_key(self, device: Device) -> str:
         """Return the objective that a device's latency is."""
@@ -92,3 +94,17 @@ class SearchJob:
             return digest_file(Path(self.weights))
         except OSError as error:
             raise UsageError(f"{self.weights}: {error.strerror}", remedy="Give a checkpoint of hwloop.") from error
+
+
+def parse_schemes(words: str) -> tuple[Scheme, ...]:
+    """Return the schemes that `fp32,int8-static` names.
+
+    Raises:
+        UsageError: there is no such scheme.
+    """
+    found = []
+    for word in words.split(","):
+        if word.strip() not in set(Scheme):
+            raise UsageError(f"there is no scheme {word.strip()!r}", remedy=f"The schemes are {', '.join(Scheme)}.")
+        found.append(Scheme(word.strip()))
+    return tuple(found)
