@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ from hwloop.errors import UsageError
 if TYPE_CHECKING:
     from hwloop.cli.progress import Progress
     from hwloop.devices.fleet import Device
-    from hwloop.exporter.runtimes.base import Runtime
+    from hwloop.search.goals import Goal
     from hwloop.search.loop.job import SearchJob
     from hwloop.search.loop.run import Found, Round
 
@@ -116,7 +116,7 @@ def search(
             space=space,
             goal=_goal(objectives, constraint or [], group),
             devices=tuple(group),
-            runtime=_runtime(OnnxRuntime, Tvm, runtime),
+            runtime=OnnxRuntime() if runtime == "onnxruntime" else Tvm(),
             task=task,
             budget=budget,
             batch=batch,
@@ -133,10 +133,70 @@ def search(
     ]
     if page and len(jobs) > 1:
         raise UsageError("--page is one file, and there is a page for each device", remedy="Leave it out.")
-    found = [_run(job, page) for job in jobs]
+    found = [_run(job, page, as_json=as_json) for job in jobs]
     if output:
         _write_front(output, [each for each, _ in found])
     if as_json:
         items = [found_item(job, each, written) for job, (each, written) in zip(jobs, found, strict=True)]
         print_json(items[0] if len(items) == 1 else items)
     raise typer.Exit(0 if all(each.front for each, _ in found) else BAD_RESULT)
+
+
+def _goal(objectives: str, constraints: list[str], devices: list[Device]) -> Goal:
+    """Return what is wanted; of several devices at once, `latency` is that of each."""
+    from hwloop.search.goals import LATENCY, Constraint, Goal, Objective, parse_objectives
+
+    goal = Goal(parse_objectives(objectives), tuple(Constraint.parse(text) for text in constraints))
+    if len(devices) == 1:
+        return goal
+    names = [device.name for device in devices]
+    wanted: list[Objective] = []
+    for one in goal.objectives:
+        wanted += [Objective(LATENCY, name) for name in names] if one.key == LATENCY else [one]
+    limits: list[Constraint] = []
+    for limit in goal.constraints:
+        limits += [replace(limit, key=f"{LATENCY}@{name}") for name in names] if limit.key == LATENCY else [limit]
+    return Goal(tuple(wanted), tuple(limits))
+
+
+def _run(job: SearchJob, page: Path | None, *, as_json: bool) -> tuple[Found, Path]:
+    """Run a search, show what it found, and write its page."""
+    from hwloop.cli.search_page import page_of
+    from hwloop.cli.search_view import show_found
+    from hwloop.paths import store_path
+    from hwloop.report.search_page import write_search_page
+    from hwloop.search.loop.bench import Bench
+    from hwloop.search.loop.run import search as run_search
+    from hwloop.store import Store
+
+    names = "-".join(device.name for device in job.devices)
+    say(f"Searching {job.space} for {names} with {job.runtime.name}: {job.genome.count():.3g} candidates.")
+    try:
+        with Store.open(store_path()) as store:
+            bench = Bench(job, store, _watching)
+            found = run_search(job, bench, store, _tell)
+    except KeyboardInterrupt:
+        say("What was measured is kept; the same command goes on from there.")
+        raise
+    written = page or Path(f"search-{Path(job.space).stem}-{names}.html")
+    write_search_page(written, page_of(job, found))
+    if not as_json:
+        show_found(job, found, written)
+    return found, written
+
+
+def _watching() -> Progress:
+    from hwloop.cli.progress import Progress
+
+    return Progress()
+
+
+def _tell(found: Round) -> None:
+    failed = f", {found.failed} of no use" if found.failed else ""
+    say(f"{found.trials} candidates tried{failed}; {found.front} on the front")
+
+
+def _write_front(path: Path, found: list[Found]) -> None:
+    """Write the candidates of all fronts, in the form that other commands read."""
+    candidates = {final.candidate: None for each in found for final in each.front}
+    path.write_text(json.dumps([candidate.as_json() for candidate in candidates], indent=2) + "\n")

@@ -163,9 +163,7 @@ class Bench:
             raise outcome.device_errors[0]
         return {(one.subject.model, one.subject.device): one for one in outcome.measurements}
 
-    def _trial(
-        self, one: _Exported, accuracy: float | None, measured: dict[tuple[str, str], Measurement]
-    ) -> Trial:
+    def _trial(self, one: _Exported, accuracy: float | None, measured: dict[tuple[str, str], Measurement]) -> Trial:
         devices = self._job.devices
         parts = {device.name: [measured[path.stem, device.name] for path in one.paths] for device in devices}
         everything = [part for found in parts.values() for part in found]
@@ -182,6 +180,8 @@ class Bench:
         return Trial(one.candidate, values, measurements=ids)
 
     def _latency(self, device: Device, one: _Exported, parts: Sequence[Measurement]) -> float:
-        """Return the sum of a candidate's parts, each as often as it runs, in ms; emulated devices count instructions."""
+        """Return what all parts take together, each as often as it runs: ms, or instructions on an emulated device."""
         found = [part.summary.insns_per_call if device.emulated else part.summary.median_ms for part in parts]
-        return sum(subnet.repeats * value for subnet, value in zip(one.subnets, found, strict=True) if value is not None)
+        return sum(
+            subnet.repeats * value for subnet, value in zip(one.subnets, found, strict=True) if value is not None
+        )
