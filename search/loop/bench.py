@@ -129,7 +129,7 @@ class Bench:
         known = self._searches.accuracy(one.about)
         if known is not None:
             return known
-        value = self._evaluator.judged(one.candidate, one.subnets, examples)
+        value = self._evaluator.judged(one.subnets, examples)
         self._searches.add_accuracy(one.about, value)
         return value
 
