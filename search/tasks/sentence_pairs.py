@@ -29,7 +29,7 @@ def described(text: str, language: str) -> dict[str, list[str]]:
     """Return the paragraphs of each description of a Translation file, the title first, by its Description-md5."""
     mark = f"\nDescription-{language}: "
     found = {}
-    for stanza in text.split("\n\n"):
+    for stanza in text.strip("\n").split("\n\n"):
         head, is_there, description = stanza.partition(mark)
         if is_there:
             title, _, body = description.partition("\n")
