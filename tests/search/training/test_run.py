@@ -85,6 +85,18 @@ def test_it_learns_and_its_checkpoint_serves_other_commands(recipe, tmp_path):
     assert equal(saved.state_dict(), weights_of(run))
 
 
+def test_it_starts_from_trained_weights_and_stays_near_them_at_first(tmp_path):
+    recipe = Recipe("bert-minilm", "reviews", 1, 4, 1e-6, "uniform", 1, weights="pretrained", sizes={"length": 8})
+    run = TrainingRun(recipe, tmp_path / "w.safetensors")
+    space = load_space(recipe.space)
+    wanted = space.pretrained()
+    assert equal(weights_of(run), wanted)
+    before = {name: value.clone() for name, value in weights_of(run).items()}
+    run.run(never, lambda step: None)
+    moved = [float((value - before[name]).abs().max()) for name, value in weights_of(run).items()]
+    assert 0 < max(moved) < 1e-4
+
+
 def test_a_run_is_not_resumed_as_another_one(recipe, tmp_path):
     path = tmp_path / "w.safetensors"
     with pytest.raises(UsageError, match="no run can be resumed"):
