@@ -1,5 +1,6 @@
 """The tasks that come with hwloop keep the contract; a user's own is one file."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hwloop.search.spaces.hat import hat_space
 from hwloop.search.spaces.minilm import BERT_MINILM
 from hwloop.search.spaces.resnet import RESNET_MINI
 from hwloop.search.spaces.vit import VIT_MINI
+from hwloop.search.tasks import debian_it
 from hwloop.search.tasks.base import Split
 from hwloop.search.tasks.debian_it import DEBIAN_IT, VOCABULARY, debian_words
 from hwloop.search.tasks.digits import DIGITS
@@ -90,6 +92,12 @@ class TestDebianIt(TaskContract):
 
     def test_there_are_as_many_pairs_as_ever(self, data):
         assert (len(data.train), len(data.eval)) == (101_478, 2_069)
+
+    def test_what_was_prepared_is_enough_without_a_network(self, task, inputs, data, monkeypatch, tmp_path):
+        shutil.copytree(debian_it.prepared_folder(), tmp_path / "tasks" / debian_it.prepared_folder().name)
+        monkeypatch.setenv("HWLOOP_CACHE_DIR", str(tmp_path))
+        monkeypatch.setattr(debian_it, "package_files", lambda *words: pytest.fail("something is fetched"))
+        assert np.array_equal(task.data(inputs).eval.labels, data.eval.labels)
 
     def test_tokens_give_back_the_texts(self, task, data):
         words = debian_words()

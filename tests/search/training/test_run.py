@@ -81,7 +81,7 @@ def test_a_seed_decides_the_weights(recipe, tmp_path):
 
 def test_it_learns_and_its_checkpoint_serves_other_commands(recipe, tmp_path):
     run = trained(replace(recipe, steps=150, learning_rate=0.01), tmp_path / "w.safetensors")
-    judged = run.judge()
+    judged = list(run.judge())
     assert {one.name for one in judged} == {"smallest", "largest", "random"}
     assert min(one.accuracy for one in judged) > 0.5
     saved = supernet_with(load_space(recipe.space), f"{tmp_path}/w.safetensors")
