@@ -74,7 +74,7 @@ def train(
     if not run.complete:
         say(f"Stopped after step {run.trainer.step} of {steps}; all is saved. To go on:")
         say(f"  {_again(resume)}")
-    judged = run.judge()
+    judged = _judge(run)
     if as_json:
         print_json(_document(run, judged))
     else:
@@ -87,6 +87,18 @@ def _train(run: TrainingRun, stopped: Callable[[], bool]) -> None:
     with counted("training", run.trainer.recipe.steps) as done:
         done(run.trainer.step)
         run.run(stopped, lambda step: done(step.number))
+
+
+def _judge(run: TrainingRun) -> list[Judged]:
+    from hwloop.cli.progress import counted
+    from hwloop.search.training.run import JUDGED
+
+    judged = []
+    with counted("judging", JUDGED + 2) as done:
+        for one in run.judge():
+            judged.append(one)
+            done(len(judged))
+    return judged
 
 
 @contextmanager

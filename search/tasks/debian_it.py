@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from hwloop.packages import PackageFiles, package_files, settle
 from hwloop.paths import cache_dir
 from hwloop.records import TensorSpec
 from hwloop.search.subwords import Subwords
-from hwloop.search.tasks.base import Data
+from hwloop.search.tasks.base import Data, first_input
 from hwloop.search.tasks.sentence_pairs import Pair, described, sentence_pairs, split_pairs
 from hwloop.search.tasks.translation import Tokens, Translation, translation_split
 
@@ -96,8 +97,10 @@ def load_debian_it(inputs: Sequence[TensorSpec]) -> Data:
     """Return the pairs that fit the network's length and steps, in tokens.
 
     Raises:
+        UsageError: the network takes other inputs than a source and a target.
         FetchError: the descriptions could not be fetched.
     """
+    first_input(NAME, inputs, "source", "target")
     with np.load(prepared_folder() / TOKENS) as file:
         sides = {side: [_rows(file, f"{side}.{part}") for part in ("source", "target")] for side in ("train", "eval")}
     train, judged = (translation_split(NAME, inputs, *sides[side]) for side in ("train", "eval"))
@@ -105,8 +108,9 @@ def load_debian_it(inputs: Sequence[TensorSpec]) -> Data:
 
 
 def _rows(file: np.lib.npyio.NpzFile, name: str) -> Tokens:
-    ends = np.cumsum(file[f"{name}.lengths"], dtype=np.int64)[:-1]
-    return [row.tolist() for row in np.split(file[name], ends)]
+    tokens: list[int] = file[name].tolist()
+    ends = [0, *np.cumsum(file[f"{name}.lengths"], dtype=np.int64).tolist()]
+    return [tokens[start:end] for start, end in pairwise(ends)]
 
 
 def _decode(tokens: np.ndarray) -> list[str]:

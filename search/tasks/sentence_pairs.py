@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from hwloop.digests import digest_bytes
 
@@ -29,7 +30,7 @@ def described(text: str, language: str) -> dict[str, list[str]]:
     """Return the paragraphs of each description of a Translation file, the title first, by its Description-md5."""
     mark = f"\nDescription-{language}: "
     found = {}
-    for stanza in text.split("\n\n"):
+    for stanza in text.strip("\n").split("\n\n"):
         head, is_there, description = stanza.partition(mark)
         if is_there:
             title, _, body = description.partition("\n")
@@ -44,15 +45,15 @@ def sentence_pairs(sources: dict[str, list[str]], targets: dict[str, list[str]])
     Paragraphs pair where both descriptions have as many, sentences where both paragraphs have as many; lists and tables
     are left out. So are pairs that are too long, of too different lengths, or not translated.
     """
-    found: dict[str, str] = {}
+    paragraphs: dict[Pair, None] = {}  # each once, in their order: packages share many
     for digest in sorted(sources.keys() & targets.keys()):
         source, target = sources[digest], targets[digest]
         # A title pairs always, the rest only where nothing was added or left out.
         count = len(source) if len(source) == len(target) else 1
-        for one, other in zip(source[:count], target[:count], strict=True):
-            for pair in _aligned(one, other):
-                if _good(pair):
-                    found.setdefault(pair.source, pair.target)
+        paragraphs.update(dict.fromkeys(map(Pair, source[:count], target[:count])))
+    found: dict[str, str] = {}
+    for pair in filter(_good, chain.from_iterable(map(_aligned, paragraphs))):
+        found.setdefault(pair.source, pair.target)
     return [Pair(source, found[source]) for source in sorted(found)]
 
 
@@ -62,10 +63,11 @@ def split_pairs(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
     Sentences that differ in case, digits or signs alone count as one, and no such one stands on both sides, in either
     language: a pair to train with is dropped where its translation is one to judge by.
     """
-    judged = [pair for pair in pairs if int(digest_bytes(key(pair.source).encode())[:8], 16) % JUDGED_SHARE == 0]
-    sources, targets = {key(pair.source) for pair in judged}, {key(pair.target) for pair in judged}
-    taught = [pair for pair in pairs if key(pair.source) not in sources and key(pair.target) not in targets]
-    return taught, judged
+    keyed = [(pair, key(pair.source), key(pair.target)) for pair in pairs]
+    judged = [one for one in keyed if int(digest_bytes(one[1].encode())[:8], 16) % JUDGED_SHARE == 0]
+    sources, targets = {source for _, source, _ in judged}, {target for _, _, target in judged}
+    taught = [pair for pair, source, target in keyed if source not in sources and target not in targets]
+    return taught, [pair for pair, _, _ in judged]
 
 
 def key(sentence: str) -> str:
@@ -73,10 +75,11 @@ def key(sentence: str) -> str:
     return " ".join(LETTERS.findall(sentence.lower()))
 
 
-def _aligned(source: str, target: str) -> Iterator[Pair]:
+def _aligned(paragraph: Pair) -> Iterator[Pair]:
     """Yield the sentences of two paragraphs that say the same."""
-    if _is_prose(source) and _is_prose(target):
-        ones, others = (SENTENCE_END.split(_one_line(paragraph)) for paragraph in (source, target))
+    sides = paragraph.source, paragraph.target
+    if all(map(_is_prose, sides)):
+        ones, others = (SENTENCE_END.split(_one_line(side)) for side in sides)
         if len(ones) == len(others):
             yield from map(Pair, ones, others)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +95,6 @@ def translation_split(task: str, inputs: Sequence[TensorSpec], sources: Tokens, 
 def _filled(rows: Tokens, width: int, filling: int) -> np.ndarray:
     """Return rows of tokens as one array [rows, width] int64."""
     array = np.full((len(rows), width), filling, np.int64)
-    for number, row in enumerate(rows):
-        array[number, : len(row)] = row
+    lengths = np.array([len(row) for row in rows], np.int64)
+    array[np.arange(width) < lengths[:, None]] = list(chain.from_iterable(rows))
     return array

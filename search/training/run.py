@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -88,15 +88,14 @@ class TrainingRun:
         write_steps(curve_path(self.checkpoint), self._steps)
         self._steps = []
 
-    def judge(self) -> list[Judged]:
-        """Return the accuracy of the smallest, the largest and some random subnets."""
+    def judge(self) -> Iterator[Judged]:
+        """Yield the accuracy of the smallest, the largest and `JUDGED` random subnets, one after the other."""
         trainer = self.trainer
         choices = trainer.space.choices
         drawn = sample_distinct(choices, JUDGED, Random(trainer.recipe.seed))
         named = [("smallest", choices.smallest), ("largest", choices.largest), *(("random", arch) for arch in drawn)]
-        return [
-            Judged(name, arch, subnet_accuracy(trainer.supernet, arch, self.task, self.data)) for name, arch in named
-        ]
+        for name, arch in named:
+            yield Judged(name, arch, subnet_accuracy(trainer.supernet, arch, self.task, self.data))
 
 
 def use_threads(count: int) -> None:

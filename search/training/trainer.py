@@ -23,6 +23,7 @@ from hwloop.search.training.recipe import Recipe
 from hwloop.search.training.sampling import Plan, Sampler
 
 CLIPPED_AT = 1.0  # the norm of a step's gradient
+TAUGHT = 0.5  # the teacher's share of a student's loss, as Once-for-All's: a young teacher alone teaches nothing
 COUNTED = 4096  # subnets whose operations are remembered
 RESIDENT_BYTES = 4 << 30  # examples beyond this stay in the host's memory
 
@@ -103,10 +104,9 @@ class Trainer:
             wanted = F.softmax(_rows(outputs.detach(), counted), dim=-1)
         for arch in plan.students:
             outputs = self._forward(arch, inputs)
-            if wanted is None:
-                loss = self._task.loss(outputs, labels)
-            else:
-                loss = F.cross_entropy(_rows(outputs, counted), wanted)  # with the teacher's probabilities (BigNAS)
+            loss = self._task.loss(outputs, labels)
+            if wanted is not None:
+                loss = (1 - TAUGHT) * loss + TAUGHT * F.cross_entropy(_rows(outputs, counted), wanted)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss)
         return tuple(float(loss.detach()) for loss in losses)
