@@ -11,6 +11,7 @@ import numpy as np
 
 from hwloop.records import Arch, Candidate, QuantPolicy, Scheme
 from hwloop.records.candidate import Value
+from hwloop.search.coding import Coding
 from hwloop.search.spaces.choices import Choice, Choices
 
 SCHEME = "scheme of "  # what a scheme's choice is called, before its group's name
@@ -67,45 +68,30 @@ class Genome:
 
     # ── for models ──
 
-    @cached_property
+    @property
     def features(self) -> tuple[str, ...]:
         """The names of the columns of an encoding."""
-        return tuple(name for choice in self._joint for name in _columns(choice))
+        return self.coding.features
 
     def encode(self, candidates: Sequence[Candidate]) -> np.ndarray:
         """Return candidates as float64 [candidates, features], all within 0 and 1; different ones differ.
 
-        A choice of numbers is its value's place among the choice's values; one of words or schemes is a column for
-        each; a choice that may be missing has a column that says so.
+        Schemes are encoded as words are; see `Coding.encode`.
         """
-        rows = np.zeros((len(candidates), len(self.features)))
-        for row, candidate in zip(rows, candidates, strict=True):
-            genes = self._genes(candidate).choices
-            for name, (start, codes) in self._codes.items():
-                code = codes[genes.get(name)]
-                row[start : start + len(code)] = code
-        return rows
+        return self.coding.encode(self.codes(candidates))
+
+    def codes(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """Return candidates as the codes [candidates, choices and schemes] of `coding`."""
+        return self.coding.codes([self._genes(candidate) for candidate in candidates])
+
+    def coded(self, codes: np.ndarray) -> Candidate:
+        """Return the candidate of one row of codes."""
+        return self._candidate(self.coding.arch(codes))
 
     @cached_property
-    def _codes(self) -> dict[str, tuple[int, dict[Value | None, tuple[float, ...]]]]:
-        """The first column of each choice, and what stands in its columns for each value; None is absence."""
-        found: dict[str, tuple[int, dict[Value | None, tuple[float, ...]]]] = {}
-        start = 0
-        for choice in self._joint:
-            columns = _columns(choice)
-            optional = bool(choice.needs)
-            codes: dict[Value | None, tuple[float, ...]] = {
-                None: (0.0,) * (len(columns) - optional) + (1.0,) * optional
-            }
-            for place, value in enumerate(choice.values):
-                if _is_numeric(choice):
-                    code: tuple[float, ...] = (place / max(len(choice.values) - 1, 1),)
-                else:
-                    code = tuple(float(place == column) for column in range(len(choice.values)))
-                codes[value] = code + (0.0,) * optional
-            found[choice.name] = start, codes
-            start += len(columns)
-        return found
+    def coding(self) -> Coding:
+        """How choices and schemes become numbers."""
+        return Coding(self._joint)
 
     # ── between candidates and genes ──
 
@@ -135,12 +121,3 @@ class Genome:
             if name.startswith(SCHEME) and value != Scheme.FP32
         }
         return Candidate(self.space, Arch(arch), QuantPolicy(policy))
-
-
-def _columns(choice: Choice) -> list[str]:
-    words = [choice.name] if _is_numeric(choice) else [f"{choice.name}={value}" for value in choice.values]
-    return [*words, *([f"no {choice.name}"] if choice.needs else [])]
-
-
-def _is_numeric(choice: Choice) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in choice.values)

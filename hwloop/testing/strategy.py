@@ -73,7 +73,7 @@ def evaluated(candidate: Candidate) -> Result:
     return Result(candidate, {"accuracy": accuracy, "latency": latency_ms, "size": size_bytes})
 
 
-def run(strategy: Strategy, budget: int, batch: int = 8) -> list[Result]:
+def run(strategy: Strategy, budget: int, batch: int = 16) -> list[Result]:
     """Return the results of a search in batches, until the budget or the space is spent."""
     found: list[Result] = []
     while len(found) < budget and (asked := strategy.ask(min(batch, budget - len(found)))):
@@ -87,7 +87,7 @@ class StrategyContract:
     """New points of the genome every time, the same ones for the same seed and results, and always an end."""
 
     def test_asks_for_candidates_of_the_genome(self, make: Make) -> None:
-        for result in run(make(GENOME, GOAL, 0), 40):
+        for result in run(make(GENOME, GOAL, 0), 32):
             candidate = result.candidate
             assert CHOICES.arch(candidate.arch.choices) == candidate.arch
             assert GENOME.canonical(candidate) == candidate and candidate.space == "formula"
@@ -105,16 +105,16 @@ class StrategyContract:
         assert len(set(asked)) == len(asked) == 49
 
     def test_the_same_seed_and_results_give_the_same_candidates(self, make: Make) -> None:
-        one, again, other = (_asked(run(make(GENOME, GOAL, seed), 48)) for seed in (3, 3, 4))
+        one, again, other = (_asked(run(make(GENOME, GOAL, seed), 32)) for seed in (3, 3, 4))
         assert one == again != other
 
     def test_a_search_that_is_replayed_goes_on_as_if_it_had_not_stopped(self, make: Make) -> None:
         whole = run(make(GENOME, GOAL, 5), 48)
         resumed = make(GENOME, GOAL, 5)
-        for start in range(0, 24, 8):
-            assert resumed.ask(8) == _asked(whole[start : start + 8])
-            resumed.tell(whole[start : start + 8])
-        assert _asked(run(resumed, 24)) == _asked(whole[24:])
+        for start in range(0, 32, 16):
+            assert resumed.ask(16) == _asked(whole[start : start + 16])
+            resumed.tell(whole[start : start + 16])
+        assert _asked(run(resumed, 16)) == _asked(whole[32:])
 
     def test_no_random_state_but_its_own_is_used(self, make: Make) -> None:
         before = _global_states()

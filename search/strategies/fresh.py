@@ -8,7 +8,7 @@ from random import Random
 from hwloop.records import Candidate
 from hwloop.search.genome import Genome
 
-PATIENCE = 50  # candidates in a row that were seen before, after which a way of drawing is given up
+PATIENCE = 20  # candidates in a row that were seen before, after which a way of drawing is given up
 
 
 class Fresh:
@@ -37,6 +37,19 @@ class Fresh:
         while len(found) < count and (candidate := next(self._rest, None)) is not None:
             self._keep(candidate, found)
         return found
+
+    def choose(self, count: int, wanted: Iterable[Candidate]) -> list[Candidate]:
+        """Return the first `count` of those wanted that were not seen yet, and more as `take` finds them."""
+        found: list[Candidate] = []
+        for candidate in wanted:
+            if len(found) == count:
+                break
+            self._keep(candidate, found)
+        return found + self.take(count - len(found))
+
+    def is_new(self, candidate: Candidate) -> bool:
+        """Return whether a candidate was neither handed out nor known."""
+        return candidate not in self._seen
 
     def _drawn(self) -> Candidate:
         return self._genome.sample(self._random)
