@@ -11,6 +11,7 @@ from hwloop.cli.compare import compare
 from hwloop.cli.export import export
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
+from hwloop.cli.report import report
 from hwloop.cli.train import train
 from hwloop.cli.tune import tune
 from hwloop.errors import HwloopError
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command(name="measure")(measure)
 app.command(name="compare")(compare)
 app.command(name="export")(export)
+app.command(name="report")(report)
 app.command(name="train")(train)
 app.command(name="tune")(tune)
 app.add_typer(devices.app, name="devices")
