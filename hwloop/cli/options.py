@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from hwloop.cli.output import say
 from hwloop.errors import UsageError
 
 RUNTIMES = ("onnxruntime", "tvm")
@@ -56,6 +58,14 @@ def refuse_strange_runtimes(names: Sequence[str]) -> None:
     for name in names:
         if name not in RUNTIMES:
             raise UsageError(f"there is no runtime {name!r}", remedy=f"The runtimes are {', '.join(RUNTIMES)}.")
+
+
+def installed_runtimes() -> list[str]:
+    """Return the runtimes that models can be built for here, and say which one is missing."""
+    if importlib.util.find_spec("tvm"):
+        return list(RUNTIMES)
+    say("TVM's compiler is not installed (pip install 'hwloop[tvm]'), so onnxruntime alone is measured.")
+    return ["onnxruntime"]
 
 
 def parse_moment(option: str, text: str) -> datetime | None:

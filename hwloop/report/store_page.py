@@ -14,7 +14,9 @@ from hwloop.report.fronts import Front, size_fronts
 from hwloop.report.measurements import measurement_data
 from hwloop.report.page import Page, Section, write_page
 from hwloop.report.predicted import predicted_data
+from hwloop.report.profiles import profile_data
 from hwloop.store import Filters, Models, Store
+from hwloop.store.profiles import Profiles
 
 SECTIONS = (
     Section("fleet", "Fleet", "Every device, and whether its measurements can be trusted."),
@@ -58,7 +60,7 @@ def write_report(
     devices = fleet_data(store, fleet, quarantined(store.path), found)
     shown = [*fronts, *size_fronts(found, Models(store).candidates())]
     told = predicted_data(store, predictors)
-    profiles: list[dict[str, object]] = []
+    profiles = profile_data(Profiles(store).all(), filters)
     data = {
         "fleet": devices,
         "measurements": measurement_data(store, found),

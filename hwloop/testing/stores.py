@@ -7,7 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hwloop.digests import digest_json
-from hwloop.records import Arch, Candidate, Costs, Evidence, Limits, ModelFacts, ProcessRun, QuantPolicy, Scheme, Subject
+from hwloop.records import (
+    Arch,
+    Candidate,
+    Costs,
+    Evidence,
+    Limits,
+    ModelFacts,
+    ProcessRun,
+    QuantPolicy,
+    Scheme,
+    Subject,
+)
 from hwloop.stats import summarise
 from hwloop.store import Models, Store
 from hwloop.testing.records import CALM, QUICK, a_counted_run, a_failure, a_run, a_subject
@@ -82,9 +93,7 @@ def _measure(store: Store, chance: random.Random, subject: Subject, size: float,
     store.finish(measurement_id, verdict, reasons, summary, limits=Limits())
 
 
-def _run(
-    chance: random.Random, index: int, typical: float, noise: float, samples: int, emulated: bool
-) -> ProcessRun:
+def _run(chance: random.Random, index: int, typical: float, noise: float, samples: int, emulated: bool) -> ProcessRun:
     if emulated:
         return a_counted_run(index, [round(typical) + place for place in range(6)])
     process = typical * chance.lognormvariate(0, noise / 3)

@@ -98,7 +98,7 @@ function renderRow(table, columns, row) {
   const cells = columns.map((column, place) => {
     const shown = column.show(row);
     const content = place === 0 && table.open ? opener(table, row, shown, columns.length) : shown;
-    return el("td", { role: "cell", class: column.number ? "number" : column.short ? "short" : null, "data-title": column.title }, content);
+    return el("td", { role: "cell", class: column.number ? "number" : column.short ? "short" : null, "data-title": column.title, "data-missing": shown === "–" }, content);
   });
   return el("tr", { role: "row" }, cells);
 }
