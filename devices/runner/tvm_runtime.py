@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .failed import Failed
+from .sampling import middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
