@@ -188,6 +188,7 @@ def _with(recipe: dict[str, object], kernels: Sequence[str], schedules: Schedule
 def _recipe(model: Model, target: Target) -> dict[str, object]:
     return {
         "pipeline": PIPELINE,
+        "labels": 1,  # what was compiled before kernels had labels is compiled again, to the same code
         "version": [VERSION, FFI_VERSION],
         "model": model.digest,
         "shapes": [list(spec.shape) for spec in model.inputs],
