@@ -34,7 +34,7 @@ def profile_request(
     """Return the request that makes a zygote profile `artifact` in one fresh process."""
     job = job_request(artifact, folder_digest, input_digests, protocol, ONE_CALL, counted=counted, known_outputs=())
     asked = {name: value for name, value in job.items() if name not in NOT_ASKED}
-    return {**asked, "op": "profile", "calls": calls, "counted": counted}
+    return {**asked, "op": "profile", "calls": calls, "counted": int(counted)}
 
 
 def parse_profile(device: str, reply: Mapping[str, Any]) -> RawProfile | Failure:

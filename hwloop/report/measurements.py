@@ -119,7 +119,7 @@ def _packed(processes: Sequence[tuple[int, ...]]) -> list[object] | None:
         return None
     least, greatest = min(map(min, kept)), max(map(max, kept))
     step = max(1.0, (greatest - least) / STEPS)
-    parts: list[object] = [short(step), least]
+    parts: list[object] = [short(step, 12), least]
     for values, whole in zip(kept, processes, strict=True):
         steps = array("H", (round((value - least) / step) for value in values))
         if sys.byteorder == "big":
