@@ -202,7 +202,8 @@ def text_of(value: FfiAny) -> str:
     if value.type_index == FFI_RAW_STRING:
         return ctypes.string_at(value.value).decode(errors="replace")
     if value.type_index == FFI_SMALL_STRING:
-        return value.value.to_bytes(8, "little")[: value.padding].decode(errors="replace")
+        inline: bytes = value.value.to_bytes(8, "little")[: value.padding]
+        return inline.decode(errors="replace")
     if value.type_index == FFI_STRING:
         found = ByteArray.from_address(value.value + OBJECT_HEADER_BYTES)
         return ctypes.string_at(found.data, found.size).decode(errors="replace")

@@ -17,7 +17,7 @@ def fleet_data(
     """Return each device of the fleet, then those that only the store knows, with what they measured."""
     known = {device.name: device for device in fleet.select([])}
     measured = Counter(one.subject.device for one in found)
-    devices = []
+    devices: list[dict[str, object]] = []
     for name in [*known, *(name for name in measured if name not in known)]:
         device = known.get(name)
         mine = [one for one in found if one.subject.device == name]

@@ -62,8 +62,7 @@ class Words:
 def measurement_data(store: Store, found: Sequence[Measurement]) -> dict[str, object]:
     """Return the rows of some measurements, and the samples of each process by the row's place.
 
-    Samples are `[unit of one step, least, [count, greatest, packed]...]`; packed is base64 of 16-bit little-endian
-    steps above the least. Of more than 64 calls, 64 evenly spaced ones are kept.
+    Those of a measurement without any are None; `packed` says how the others are written.
     """
     words = Words()
     rows = [_row(one, words) for one in found]
@@ -71,7 +70,7 @@ def measurement_data(store: Store, found: Sequence[Measurement]) -> dict[str, ob
     for each in samples_of(store, [one.id for one in found]):
         if each.values:
             processes.setdefault(each.measurement_id, []).append(each.values)
-    samples = [_packed(processes.get(one.id, [])) for one in found]
+    samples = [packed(processes.get(one.id, [])) for one in found]
     return {"columns": COLUMNS, "words": words.texts, "rows": rows, "samples": samples}
 
 
@@ -113,7 +112,12 @@ def short(value: float | None, digits: int = 5) -> float | str | None:
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def _packed(processes: Sequence[tuple[int, ...]]) -> list[object] | None:
+def packed(processes: Sequence[Sequence[int]]) -> list[object] | None:
+    """Return the samples of processes as `[one step, the least sample, [count, greatest, text]...]`.
+
+    The text is base64 of 16-bit little-endian numbers of steps above the least. Of more than 64 samples of a process,
+    64 evenly spaced ones are kept.
+    """
     kept = [thinned(values) for values in processes]
     if not kept:
         return None

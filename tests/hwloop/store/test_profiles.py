@@ -1,7 +1,7 @@
 """Profiles are kept as they were taken, and never changed."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwloop.errors import StoreError
@@ -26,6 +26,7 @@ profiles = st.builds(
 )
 
 
+@settings(max_examples=20)  # each opens a file of its own
 @given(st.lists(profiles, max_size=3))
 def test_profiles_come_back_as_they_were_the_newest_first(tmp_path_factory, taken):
     with Store.open(tmp_path_factory.mktemp("store") / "store.sqlite") as store:
