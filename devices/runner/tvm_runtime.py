@@ -7,10 +7,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .failed import Failed
+from .sampling import middle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from .profiling import Kernels
     from .runtimes import Output
 
 
@@ -49,7 +51,10 @@ class ErrorCell(ctypes.Structure):
     _fields_ = [("kind", ByteArray), ("message", ByteArray)]
 
 
-FFI_INT, FFI_BOOL, FFI_DLTENSOR, FFI_RAW_STRING = 1, 2, 7, 8
+FFI_INT, FFI_BOOL, FFI_DLTENSOR, FFI_RAW_STRING, FFI_SMALL_STRING, FFI_STRING, FFI_FUNCTION = 1, 2, 7, 8, 11, 65, 68
+SAFE_CALL = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(FfiAny), ctypes.c_int32, ctypes.POINTER(FfiAny)
+)
 FFI_FIRST_OBJECT = 64
 OBJECT_HEADER_BYTES = 24
 CPU = 1
@@ -91,6 +96,21 @@ class TvmRuntime:
         result = FfiAny()
         if self.ffi.TVMFFIFunctionCall(self.stateful, self.arguments, 1, ctypes.byref(result)):
             self.check(1)
+
+    def profile(self, path: str, job: dict[str, Any], warm: int, calls: int, clock: Callable[[], int]) -> Kernels:
+        """Return what each kernel cost in some calls, by `clock`, through the virtual machine's hook around calls."""
+        hook = CallHook(clock)
+        function = ctypes.c_void_p()
+        self.check(self.ffi.TVMFFIFunctionCreate(None, hook.entry, None, ctypes.byref(function)))
+        self.invoke(self.method(self.machine, "set_instrument"), FfiAny(FFI_FUNCTION, 0, function.value))
+        for _ in range(warm):
+            self.call()
+        hook.costs.clear()
+        for _ in range(calls):
+            self.call()
+        # The cheapest of the machine's own functions does next to nothing: what it costs is the hook.
+        own = min((middle(costs) for name, costs in hook.costs.items() if name.startswith("vm.")), default=0)
+        return [(name, "", [max(0, round(cost - own)) for cost in costs]) for name, costs in hook.costs.items()]
 
     def outputs(self) -> list[Output]:
         """Return (name, type, shape, bytes) of every output of the last call."""
@@ -147,6 +167,47 @@ class TvmRuntime:
             raise Failed("load failed", "TVM's runtime failed without a message")
         cell = ErrorCell.from_address(error.value + OBJECT_HEADER_BYTES)
         raise Failed("load failed", ctypes.string_at(cell.message.data, cell.message.size).decode(errors="replace"))
+
+
+class CallHook:
+    """Hears of each function before and after Relax's virtual machine calls it; keeps what the calls cost by name.
+
+    A function that calls others is told without what they cost.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.clock = clock
+        self.costs: dict[str, list[int]] = {}
+        self.open: list[list[Any]] = []  # name, start, what is within
+        self.entry = SAFE_CALL(self.hear)
+
+    def hear(self, _self: int, arguments: Any, count: int, result: Any) -> int:
+        """Take (function, name, whether before, its result, its arguments...); return 0: the call goes on."""
+        now = self.clock()
+        if arguments[2].value & 1:
+            self.open.append([text_of(arguments[1]), 0, 0])
+        else:
+            name, start, within = self.open.pop()
+            self.costs.setdefault(name, []).append(max(0, now - start - within))
+            if self.open:
+                self.open[-1][2] += now - start
+        result[0].type_index, result[0].value = FFI_INT, 0
+        if self.open and not self.open[-1][1]:
+            self.open[-1][1] = self.clock()
+        return 0
+
+
+def text_of(value: FfiAny) -> str:
+    """Return a string that tvm-ffi passes in one of its three forms."""
+    if value.type_index == FFI_RAW_STRING:
+        return ctypes.string_at(value.value).decode(errors="replace")
+    if value.type_index == FFI_SMALL_STRING:
+        inline: bytes = value.value.to_bytes(8, "little")[: value.padding]
+        return inline.decode(errors="replace")
+    if value.type_index == FFI_STRING:
+        found = ByteArray.from_address(value.value + OBJECT_HEADER_BYTES)
+        return ctypes.string_at(found.data, found.size).decode(errors="replace")
+    return "?"
 
 
 def byte_array(text: str) -> Any:

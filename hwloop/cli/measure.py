@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from hwloop.cli.candidate_view import part_sums, with_candidates
 from hwloop.cli.models import CALIBRATE_HELP, METHOD_HELP, MODEL_HELP, POLICY_HELP, WEIGHTS_HELP, Asked, workloads_for
-from hwloop.cli.options import RUNTIMES, parse_pairs, parse_shapes, refuse_strange_runtimes
+from hwloop.cli.options import RUNTIMES, installed_runtimes, parse_pairs, parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import BAD_RESULT, DEVICE_FAILED, print_json, say
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def _run(
     from hwloop.store import Store
 
     known = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
-    wanted = runtime_names or _installed_runtimes()
+    wanted = runtime_names or installed_runtimes()
     chosen = [known[name]() for name in RUNTIMES if name in wanted]
     named = {device.name for device in devices if device.name in device_names}
     tagged = frozenset(device.name for device in devices if device_names) - named
@@ -169,13 +168,6 @@ def _run(
     if outcome.interrupted:
         say("Stopped. What was measured is kept; the same command goes on from there.")
     return outcome, {workload.name: file for workload, file in zip(workloads, found, strict=True)}
-
-
-def _installed_runtimes() -> list[str]:
-    if importlib.util.find_spec("tvm"):
-        return list(RUNTIMES)
-    say("TVM's compiler is not installed (pip install 'hwloop[tvm]'), so onnxruntime alone is measured.")
-    return ["onnxruntime"]
 
 
 def _print_table(outcome: Outcome) -> None:

@@ -78,3 +78,14 @@ def counted(title: str, total: int) -> Iterator[Callable[[int], None]]:
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("", total=total)
         yield lambda done: bars.update(task, completed=done)
+
+
+@contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Show that something goes on, where standard error is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(title):
+        yield

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.cli.options import parse_moment
 from hwloop.cli.output import print_json, say
 from hwloop.errors import UsageError
 from hwloop.paths import store_path
@@ -28,7 +27,6 @@ app = typer.Typer(
 
 TABLE_LIMIT = 50
 PLAIN_WIDTH = 140  # of a table that goes to a file or a pipe
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 EXAMPLES = """
 Examples:
 
@@ -70,8 +68,8 @@ def results(
         runtimes=runtime or (),
         models=model or (),
         verdicts=[_verdict(name) for name in verdict or ()],
-        since=_moment("--since", since),
-        until=_moment("--until", until),
+        since=parse_moment("--since", since),
+        until=parse_moment("--until", until),
         latest_only=not every,
         limit=limit,
     )
@@ -159,19 +157,4 @@ def _verdict(name: str) -> Verdict:
     except ValueError:
         raise UsageError(
             f"--verdict {name}: there is no such verdict", remedy="It is VALID, INVALID or FAILED."
-        ) from None
-
-
-def _moment(option: str, text: str) -> datetime | None:
-    """Return the moment that `text` names: so long ago, or a date and time, local unless it names a zone."""
-    if not text:
-        return None
-    ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
-    try:
-        if ago:
-            return datetime.now(UTC) - timedelta(seconds=float(ago[1]) * UNITS[ago[2]])
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option} {text}: this is no time", remedy="Write 90m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00."
         ) from None

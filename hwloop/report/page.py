@@ -28,12 +28,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows: `facts` are names and values beneath the title, `told` a warning; `data` is JSON-able."""
+    """What a page shows: `facts` are names and values beneath the title, `told` a warning.
+
+    `scripts` are files of `page/` beside the shared ones; `data` is JSON-able.
+    """
 
     title: str
     subtitle: str
     sections: Sequence[Section]
-    script: str
+    scripts: Sequence[str]
     data: object
     facts: Sequence[tuple[str, str]] = ()
     told: str = ""
@@ -67,7 +70,7 @@ def html(page: Page) -> str:
         from markupsafe import Markup
     except ImportError as error:
         raise UsageError("pages need Jinja", remedy="Install it: pip install 'hwloop[report]'") from error
-    script = "\n".join(_asset(name) for name in (*SHARED_SCRIPTS, page.script))
+    script = "\n".join(_asset(name) for name in (*SHARED_SCRIPTS, *page.scripts))
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.from_string(_asset("page.html.j2")).render(

@@ -7,38 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from hwloop.report.objectives import Objective
 from hwloop.report.page import Page, Section, write_page
 
 SECTIONS = (
     Section(
-        "front", "Front", "What was measured on the device, and the candidates that no other one beats in everything."
+        "front", "Front", "What was measured on the device; no other candidate beats those of the front in everything."
     ),
-    Section(
-        "predicted", "Predicted against measured", "What the search believed of candidates before it measured them."
-    ),
+    Section("predicted", "Predicted against measured", "What the search believed before it measured."),
     Section("progress", "Progress", "How much of the objectives' space the measured candidates dominate."),
     Section("final", "Final front", "Each candidate of the front as it was measured again and evaluated in the end."),
     Section("trials", "All candidates", "Everything that was measured, failures too."),
 )
 
-
-@dataclass(frozen=True)
-class Objective:
-    """What a search weighs.
-
-    `key` is `accuracy`, `latency`, `latency@DEVICE` or `size`. `unit` is `ms`, `instructions`, `bytes`, `fraction`
-    (shown in percent), or any other word, which is shown as it is.
-    """
-
-    key: str
-    unit: str
-    maximize: bool = False
-
-    @property
-    def title(self) -> str:
-        """The key in words."""
-        name, at, device = self.key.partition("@")
-        return f"{name} on {device}" if at else name
+SCRIPTS = ("against.js", "search.js")
 
 
 @dataclass(frozen=True)
@@ -134,12 +116,12 @@ def write_search_page(path: Path, page: SearchPage) -> None:
     title = f"{page.space} for {page.task} on {devices}"
     wanted = (f"{'high' if one.maximize else 'low'} {one.title}" for one in page.objectives)
     subtitle = f"Candidates of a search space, measured on the device, for {', '.join(wanted)}."
-    write_page(path, Page(title, subtitle, SECTIONS, "search.js", _data(page), facts, page.outcome))
+    write_page(path, Page(title, subtitle, SECTIONS, SCRIPTS, _data(page), facts, page.outcome))
 
 
 def _data(page: SearchPage) -> dict[str, object]:
     return {
-        "objectives": [{**asdict(one), "title": one.title} for one in page.objectives],
+        "objectives": [one.as_json() for one in page.objectives],
         "constraints": [asdict(one) for one in page.constraints],
         "trials": [
             {

@@ -80,7 +80,7 @@ function scalesOf(spec, width, height) {
   }
   const finite = (values) => values.filter(Number.isFinite);
   const both = spec.square ? finite([...xs, ...ys]) : null;
-  return { x: scaleOf(spec.x, both || finite(xs), Math.max(2, Math.floor(width / 90))),
+  return { x: scaleOf(spec.x, both || finite(xs), Math.max(2, Math.floor(width / (width < 500 ? 65 : 90)))),
     y: scaleOf(spec.y, both || finite(ys), Math.max(2, Math.floor(height / 50))) };
 }
 
@@ -141,7 +141,8 @@ function drawSeries(series, px, py, inside, labels) {
   }
   if (series.direct) {
     const last = points[points.length - 1];
-    labels.push(svg("text", { class: `direct ${series.tone}`, x: px(last.x) - 4, y: py(last.y) - 10, "text-anchor": "end" }, series.direct));
+    const early = px(last.x) < 90; // no room to the left of it
+    labels.push(svg("text", { class: `direct ${series.tone}`, x: px(last.x) + (early ? 8 : -4), y: py(last.y) - 10, "text-anchor": early ? "start" : "end" }, series.direct));
   }
 }
 

@@ -7,7 +7,8 @@ const PAGE_ROWS = NARROW ? 15 : 50;
 /**
  * Put a table into `host`.
  *
- * columns: [{title, get(row), show(row), number, first}]; `get` gives what is sorted by, `show` a node or text.
+ * columns: [{title, get(row), show(row), number, short}]; `get` gives what is sorted by, `show` a node or text;
+ * what is `short` is kept on one line.
  * choices: [{title, get(row)}] become filters; `words(row)` is searched; `open(row)` gives what a row unfolds.
  */
 function dataTable(host, { caption, columns, rows, choices = [], words, open, pageRows = PAGE_ROWS }) {
@@ -97,7 +98,7 @@ function renderRow(table, columns, row) {
   const cells = columns.map((column, place) => {
     const shown = column.show(row);
     const content = place === 0 && table.open ? opener(table, row, shown, columns.length) : shown;
-    return el("td", { role: "cell", class: column.number ? "number" : null, "data-title": column.title }, content);
+    return el("td", { role: "cell", class: column.number ? "number" : column.short ? "short" : null, "data-title": column.title, "data-missing": shown === "–" }, content);
   });
   return el("tr", { role: "row" }, cells);
 }
