@@ -22,7 +22,7 @@ SMOOTHING = 0.1  # of the labels (Szegedy et al., CVPR 2016), as much as Vaswani
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences in tokens: `tokens` [all of them], one after the other, and how many each has, `lengths` [sentences]."""
+    """Sentences in tokens: `tokens` [all of them] one after the other, `lengths` [sentences] how many each has."""
 
     tokens: np.ndarray
     lengths: np.ndarray
