@@ -64,20 +64,10 @@ def prepared_folder() -> Path:
     folder = cache_dir() / "tasks" / f"{NAME}-{digest_json([dict(PACKAGE.digests), VOCABULARY, MADE])[:16]}"
     if folder.is_dir():
         return folder
-    taught, judged = debian_pairs()
-    _say(f"Preparing {NAME}: {len(taught) + len(judged)} sentences, once.")
-    words = Subwords.learned((text for pair in taught for text in (pair.source, pair.target)), VOCABULARY)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
         content = Path(tempfile.mkdtemp(dir=arriving))
-        words.write(content / TOKENIZER)
-        arrays: dict[str, np.ndarray] = {}
-        for side, pairs in (("train", taught), ("eval", judged)):
-            for part in ("source", "target"):
-                sentences = Sentences.of(words.encode([getattr(pair, part) for pair in pairs]))
-                arrays[f"{side}.{part}"] = sentences.tokens.astype(np.uint16)
-                arrays[f"{side}.{part}.lengths"] = sentences.lengths.astype(np.uint16)
-        np.savez_compressed(content / TOKENS, **arrays)  # type: ignore[arg-type]
+        _prepare(content)
         settle(content, folder)
     return folder
 
@@ -106,6 +96,21 @@ def load_debian_it(inputs: Sequence[TensorSpec]) -> Data:
             for side in ("train", "eval")
         )
         return Data(train, judged)
+
+
+def _prepare(folder: Path) -> None:
+    """Learn the vocabulary from the pairs to train with, and write it and all sentences in tokens."""
+    taught, judged = debian_pairs()
+    _say(f"Preparing {NAME}: {len(taught) + len(judged)} sentences, once.")
+    words = Subwords.learned((text for pair in taught for text in (pair.source, pair.target)), VOCABULARY)
+    words.write(folder / TOKENIZER)
+    arrays: dict[str, np.ndarray] = {}
+    for side, pairs in (("train", taught), ("eval", judged)):
+        for part in ("source", "target"):
+            sentences = Sentences.of(words.encode([getattr(pair, part) for pair in pairs]))
+            arrays[f"{side}.{part}"] = sentences.tokens.astype(np.uint16)
+            arrays[f"{side}.{part}.lengths"] = sentences.lengths.astype(np.uint16)
+    np.savez_compressed(folder / TOKENS, **arrays)  # type: ignore[arg-type]
 
 
 def _sentences(file: np.lib.npyio.NpzFile, name: str) -> Sentences:
