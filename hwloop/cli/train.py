@@ -19,7 +19,7 @@ from hwloop.cli.output import print_json, say
 if TYPE_CHECKING:
     from hwloop.search.training.run import Judged, TrainingRun
 
-RATE, FINE_TUNING_RATE = 1e-3, 1e-4
+RATE, FINE_TUNING_RATE = 3e-3, 1e-4
 
 
 def train(

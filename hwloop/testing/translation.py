@@ -9,7 +9,7 @@ import numpy as np
 from hwloop.records import TensorSpec
 from hwloop.search.spaces.hat import HatSizes, hat_space
 from hwloop.search.tasks.base import Data
-from hwloop.search.tasks.translation import Translation, translation_split
+from hwloop.search.tasks.translation import Sentences, Translation, translation_split
 from hwloop.search.tokens import END
 
 WORDS = 8
@@ -41,7 +41,7 @@ def load_dictionary(inputs: Sequence[TensorSpec]) -> Data:
     first = END + 1
     sources = [[first + word for word in sentence] for sentence in sorted(sentences)]
     targets = [[first + translation[word] for word in sentence] for sentence in sorted(sentences)]
-    every = translation_split("dictionary", inputs, sources, targets)
+    every = translation_split("dictionary", inputs, Sentences.of(sources), Sentences.of(targets))
     order = random.permutation(len(every))
     return Data(every.take(order[JUDGED:]), every.take(order[:JUDGED]))
 

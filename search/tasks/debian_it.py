@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from hwloop.records import TensorSpec
 from hwloop.search.subwords import Subwords
 from hwloop.search.tasks.base import Data, first_input
 from hwloop.search.tasks.sentence_pairs import Pair, described, sentence_pairs, split_pairs
-from hwloop.search.tasks.translation import Tokens, Translation, translation_split
+from hwloop.search.tasks.translation import Sentences, Translation, translation_split
 
 FETCH_LIMIT_S = 600.0
 NAME = "debian-it"
@@ -65,20 +64,10 @@ def prepared_folder() -> Path:
     folder = cache_dir() / "tasks" / f"{NAME}-{digest_json([dict(PACKAGE.digests), VOCABULARY, MADE])[:16]}"
     if folder.is_dir():
         return folder
-    taught, judged = debian_pairs()
-    _say(f"Preparing {NAME}: {len(taught) + len(judged)} sentences, once.")
-    words = Subwords.learned((text for pair in taught for text in (pair.source, pair.target)), VOCABULARY)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
         content = Path(tempfile.mkdtemp(dir=arriving))
-        words.write(content / TOKENIZER)
-        arrays: dict[str, np.ndarray] = {}
-        for side, pairs in (("train", taught), ("eval", judged)):
-            for part in ("source", "target"):
-                rows = words.encode([getattr(pair, part) for pair in pairs])
-                arrays[f"{side}.{part}"] = np.array([token for row in rows for token in row], np.uint16)
-                arrays[f"{side}.{part}.lengths"] = np.array([len(row) for row in rows], np.uint16)
-        np.savez_compressed(content / TOKENS, **arrays)  # type: ignore[arg-type]
+        _prepare(content)
         settle(content, folder)
     return folder
 
@@ -102,15 +91,30 @@ def load_debian_it(inputs: Sequence[TensorSpec]) -> Data:
     """
     first_input(NAME, inputs, "source", "target")
     with np.load(prepared_folder() / TOKENS) as file:
-        sides = {side: [_rows(file, f"{side}.{part}") for part in ("source", "target")] for side in ("train", "eval")}
-    train, judged = (translation_split(NAME, inputs, *sides[side]) for side in ("train", "eval"))
-    return Data(train, judged)
+        train, judged = (
+            translation_split(NAME, inputs, _sentences(file, f"{side}.source"), _sentences(file, f"{side}.target"))
+            for side in ("train", "eval")
+        )
+        return Data(train, judged)
 
 
-def _rows(file: np.lib.npyio.NpzFile, name: str) -> Tokens:
-    tokens: list[int] = file[name].tolist()
-    ends = [0, *np.cumsum(file[f"{name}.lengths"], dtype=np.int64).tolist()]
-    return [tokens[start:end] for start, end in pairwise(ends)]
+def _prepare(folder: Path) -> None:
+    """Learn the vocabulary from the pairs to train with, and write it and all sentences in tokens."""
+    taught, judged = debian_pairs()
+    _say(f"Preparing {NAME}: {len(taught) + len(judged)} sentences, once.")
+    words = Subwords.learned((text for pair in taught for text in (pair.source, pair.target)), VOCABULARY)
+    words.write(folder / TOKENIZER)
+    arrays: dict[str, np.ndarray] = {}
+    for side, pairs in (("train", taught), ("eval", judged)):
+        for part in ("source", "target"):
+            sentences = Sentences.of(words.encode([getattr(pair, part) for pair in pairs]))
+            arrays[f"{side}.{part}"] = sentences.tokens.astype(np.uint16)
+            arrays[f"{side}.{part}.lengths"] = sentences.lengths.astype(np.uint16)
+    np.savez_compressed(folder / TOKENS, **arrays)  # type: ignore[arg-type]
+
+
+def _sentences(file: np.lib.npyio.NpzFile, name: str) -> Sentences:
+    return Sentences(file[name], file[f"{name}.lengths"].astype(np.int64))
 
 
 def _decode(tokens: np.ndarray) -> list[str]:

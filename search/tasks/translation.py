@@ -19,7 +19,30 @@ if TYPE_CHECKING:
 
 SMOOTHING = 0.1  # of the labels (Szegedy et al., CVPR 2016), as much as Vaswani et al. (2017)
 
-Tokens = Sequence[Sequence[int]]
+
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences in tokens: `tokens` [all of them] one after the other, `lengths` [sentences] how many each has."""
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> Sentences:
+        """Return sentences out of their tokens."""
+        lengths = np.array([len(row) for row in rows], np.int64)
+        return cls(np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum()), lengths)
+
+    def take(self, which: np.ndarray) -> Sentences:
+        """Return those sentences for which `which` [sentences] is true."""
+        return Sentences(self.tokens[np.repeat(which, self.lengths)], self.lengths[which])
+
+    def ended(self, width: int, filling: int) -> np.ndarray:
+        """Return rows [sentences, width] int64, each with END after its tokens; all must be shorter than `width`."""
+        rows = np.full((len(self.lengths), width), filling, np.int64)
+        rows[np.arange(width) < self.lengths[:, None]] = self.tokens
+        rows[np.arange(len(rows)), self.lengths] = END
+        return rows
 
 
 @dataclass(frozen=True)
@@ -67,7 +90,7 @@ class Translation:
         return min(sacrebleu.corpus_bleu(self.decode(outputs), [wanted]).score / 100, 1.0)
 
 
-def translation_split(task: str, inputs: Sequence[TensorSpec], sources: Tokens, targets: Tokens) -> Split:
+def translation_split(task: str, inputs: Sequence[TensorSpec], sources: Sentences, targets: Sentences) -> Split:
     """Return pairs of sentences as examples; those that do not fit a network's length and steps are left out.
 
     A source ends with END; a target starts with START, and its labels, one step on, end with END. Both are filled up
@@ -78,23 +101,9 @@ def translation_split(task: str, inputs: Sequence[TensorSpec], sources: Tokens, 
     """
     length = int(first_input(task, inputs, "source", "target").shape[1])
     steps = int(inputs[1].shape[1])
-    fitting = [
-        (source, target)
-        for source, target in zip(sources, targets, strict=True)
-        if len(source) < length and len(target) < steps
-    ]
-    return Split(
-        {
-            "source": _filled([[*source, END] for source, _ in fitting], length, PAD),
-            "target": _filled([[START, *target] for _, target in fitting], steps, PAD),
-        },
-        _filled([[*target, END] for _, target in fitting], steps, IGNORED),
-    )
-
-
-def _filled(rows: Tokens, width: int, filling: int) -> np.ndarray:
-    """Return rows of tokens as one array [rows, width] int64."""
-    array = np.full((len(rows), width), filling, np.int64)
-    lengths = np.array([len(row) for row in rows], np.int64)
-    array[np.arange(width) < lengths[:, None]] = list(chain.from_iterable(rows))
-    return array
+    fitting = (sources.lengths < length) & (targets.lengths < steps)
+    labels = targets.take(fitting).ended(steps, IGNORED)
+    target = np.roll(labels, 1, axis=1)
+    target[:, 0] = START
+    target[(target == END) | (target == IGNORED)] = PAD
+    return Split({"source": sources.take(fitting).ended(length, PAD), "target": target}, labels)

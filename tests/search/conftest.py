@@ -27,7 +27,7 @@ def dictionary():
 @pytest.fixture(scope="session")
 def translators(dictionary):
     """A supernet of tiny translators that know the pair."""
-    recipe = Recipe("tiny-translators", "dictionary", steps=250, batch=64, learning_rate=3e-3, subnets=1)
+    recipe = Recipe("tiny-translators", "dictionary", steps=180, batch=64, learning_rate=5e-3, subnets=1)
     supernet = TINY_TRANSLATORS.supernet()
     trainer = Trainer(TINY_TRANSLATORS, supernet, DICTIONARY, dictionary.train, recipe, torch.device("cpu"))
     for _ in range(recipe.steps):

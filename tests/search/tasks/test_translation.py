@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hwloop.errors import UsageError
 from hwloop.records import TensorSpec
-from hwloop.search.tasks.translation import translation_split
+from hwloop.search.tasks.translation import Sentences, translation_split
 from hwloop.search.tokens import END, IGNORED, PAD, START
 from hwloop.testing.translation import DICTIONARY, VOCABULARY
 
@@ -16,21 +16,26 @@ INPUTS = (TensorSpec("source", "int64", (1, 5)), TensorSpec("target", "int64", (
 ROWS = st.lists(st.integers(END + 1, VOCABULARY - 1), max_size=6)
 
 
+def split(sources, targets):
+    return translation_split("t", INPUTS, Sentences.of(sources), Sentences.of(targets))
+
+
 def test_a_pair_becomes_a_source_a_target_and_labels_one_step_on():
-    split = translation_split("t", INPUTS, [[7, 8]], [[9, 6]])
-    assert split.inputs["source"].tolist() == [[7, 8, END, PAD, PAD]]
-    assert split.inputs["target"].tolist() == [[START, 9, 6, PAD]]
-    assert split.labels.tolist() == [[9, 6, END, IGNORED]]
+    found = split([[7, 8]], [[9, 6]])
+    assert found.inputs["source"].tolist() == [[7, 8, END, PAD, PAD]]
+    assert found.inputs["target"].tolist() == [[START, 9, 6, PAD]]
+    assert found.labels.tolist() == [[9, 6, END, IGNORED]]
 
 
 @given(st.lists(st.tuples(ROWS, ROWS), max_size=8))
 def test_pairs_that_fit_are_all_there_in_their_order(pairs):
-    split = translation_split("t", INPUTS, [one for one, _ in pairs], [other for _, other in pairs])
+    found = split([one for one, _ in pairs], [other for _, other in pairs])
     fitting = [(one, other) for one, other in pairs if len(one) <= 4 and len(other) <= 3]
-    sources, targets = (
-        [row[: row.index(END)] for row in rows.tolist()] for rows in (split.inputs["source"], split.labels)
-    )
-    assert list(zip(sources, targets, strict=True)) == fitting
+    sources, labels = found.inputs["source"].tolist(), found.labels.tolist()
+    assert [row[: row.index(END)] for row in sources] == [one for one, _ in fitting]
+    assert [row[: row.index(END)] for row in labels] == [other for _, other in fitting]
+    for row, (_, other) in zip(found.inputs["target"].tolist(), fitting, strict=True):
+        assert row == [START, *other, *[PAD] * (3 - len(other))]
 
 
 def test_the_loss_counts_no_filling_and_never_asks_for_certainty():
