@@ -48,12 +48,16 @@ function drawFronts(host, fronts) {
   shown(0);
 }
 
+function crossValidated({ errors }) {
+  return errors ? `; cross-validated, it is off by ${number(errors.mape_percent, 2)} % on average, and ${number(errors.within_10_percent, 3)} % are within ±10 %` : "";
+}
+
 function drawPredictors(host, predictors) {
   if (!predictors.length) return host.append(el("p", { class: "note" }, "No predictor is named. hwloop report --predictor FILE.json shows one."));
   const grid = el("div", { class: "columns" });
   host.append(grid);
   for (const one of predictors) {
-    const figure = el("figure", {}, el("h3", {}, one.title), el("p", { class: "note" }, `${one.file}: learned from ${one.rows} models${one.space ? ` of ${one.space}` : ""}. ${one.says}`));
+    const figure = el("figure", {}, el("h3", {}, one.title), el("p", { class: "note" }, [`${one.file}: learned from ${one.rows} models${one.space ? ` of ${one.space}` : ""}${crossValidated(one)}.`, one.says].join(" ")));
     grid.append(figure);
     const points = one.points.map(([name, x, y, low, high]) => ({ x, y, low, high: high === "inf" ? Infinity : high, title: name,
       rows: [["measured", amount(x, one.unit)], ["predicted", amount(y, one.unit)], ["interval", `${amount(low, one.unit)} to ${high === "inf" ? "∞" : amount(high, one.unit)}`], ["off by", percent(y / x - 1)]] }));
@@ -79,7 +83,7 @@ function profileTable(profile) {
   if (rest.length) rows.push(row(`${rest.length} more kernels`, "", others, 1, true));
   return el("figure", {}, el("h3", {}, `${profile.runtime} ${profile.version}`),
     el("p", { class: "note" }, `${amount(whole, unit)} in kernels of a call; the call took ${amount(call, unit)} without the profiler. ${moment(profile.at)}, ${profile.calls} calls.`),
-    el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ["kernel", unit === "ms" ? "time" : "instructions", "share", ""].map((title, place) => el("th", { scope: "col", class: place === 1 || place === 2 ? "number" : null }, title)))), el("tbody", {}, rows))));
+    el("div", { class: "scroll" }, el("table", { class: "kernels" }, el("thead", {}, el("tr", {}, ["kernel", unit === "ms" ? "time" : "instructions", "share", ""].map((title, place) => el("th", { scope: "col", class: place === 1 || place === 2 ? "number" : null }, title)))), el("tbody", {}, rows))));
 }
 
 function drawKernels(host, profiles) {

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from array import array
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from hwloop.devices.fleet import load_fleet
 from hwloop.devices.quarantine import note_failure
+from hwloop.learning.fitting import Fitting
+from hwloop.learning.rows import rows_of
 from hwloop.records import Limits, Summary, Verdict
 from hwloop.report.fronts import Front, Point, non_dominated
 from hwloop.report.measurements import COLUMNS, KEPT_SAMPLES, measurement_data, packed, short, thinned
@@ -134,3 +137,18 @@ def test_of_each_space_the_newest_valid_measurement_of_a_model_stands_in_the_fro
         labels = [point[0] for point in front["points"]]
         assert len(labels) == len(set(labels)) >= 3
         assert all(label.startswith(front["title"].split()[0]) for label in labels)
+
+
+def test_a_predictor_is_shown_against_what_it_has_not_learned_from(store, fleet, tmp_path):
+    fill_store(store, 250, samples=5)
+    rows = rows_of(store, "jetson", "onnxruntime")
+    learned = replace(rows, rows=rows.rows[:-5])
+    Fitting().fit(learned, validate=False).save(tmp_path / "some.json")
+    Fitting().fit(rows, validate=False).save(tmp_path / "all.json")
+    write_report(tmp_path / "r.html", store, Filters(), fleet, [tmp_path / "some.json", tmp_path / "all.json"])
+    some, everything = data_of(tmp_path / "r.html")["predicted"]
+    assert (some["title"], some["unit"], some["rows"]) == ("jetson with onnxruntime 1.32.0", "ms", len(learned))
+    measured_ms = [short(row.median_ms) for row in rows.rows[-5:]]
+    assert [point[1] for point in some["points"]] == measured_ms
+    assert all(low <= told <= high for _, _, told, low, high in some["points"])
+    assert everything["points"] == [] and "learned from all but 0" in everything["says"]
