@@ -13,6 +13,7 @@ from hwloop.errors import StoreError
 from hwloop.store.comparison_tables import comparison_tables
 from hwloop.store.model_table import model_table
 from hwloop.store.profile_tables import profile_tables
+from hwloop.store.search_tables import search_tables
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -86,7 +87,14 @@ def verdict_columns(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, comparison_tables, verdict_columns, model_table, profile_tables)
+MIGRATIONS: tuple[Migration, ...] = (
+    first_tables,
+    comparison_tables,
+    verdict_columns,
+    model_table,
+    search_tables,
+    profile_tables,
+)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
