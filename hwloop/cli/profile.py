@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hwloop.profile.run import Found
     from hwloop.records import StoredProfile
 
-SHOWN = 15
+SHOWN, SHOWN_KINDS = 15, 6
 
 
 def profile(
@@ -152,4 +152,5 @@ def _shown(stored: StoredProfile) -> list[str | Table]:
     if rest:
         others = sum(kernel.cost for kernel in rest)
         table.add_row(f"{len(rest)} more", "", "", shown(others), f"{others / one.total:.1%}" if one.total else "-")
-    return [title, table, f"A call takes {shown(one.call)} {one.unit} without the profiler.\n"]
+    kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in list(one.kinds.items())[:SHOWN_KINDS])
+    return [title, table, f"By kind: {kinds}.", f"A call takes {shown(one.call)} {one.unit} without the profiler.\n"]
