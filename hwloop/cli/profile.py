@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hwloop.profile.run import Found
     from hwloop.records import StoredProfile
 
-SHOWN = 15
+SHOWN, SHOWN_KINDS = 15, 6
 
 
 def profile(
@@ -126,13 +126,15 @@ def _print(found: list[Found], *, as_json: bool) -> bool:
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     for one in profiles:
-        console.print(_table(one))
+        for shown in _shown(one):
+            console.print(shown)
     for bad in failed:
         typer.echo(f"FAILED {bad.model} with {bad.runtime}: {bad.failure.kind.value}: {bad.failure.message}")
     return bool(failed)
 
 
-def _table(stored: StoredProfile) -> Table:
+def _shown(stored: StoredProfile) -> list[str | Table]:
+    """Return what is printed of a profile: a line, its kernels, a line."""
     from rich.table import Table
 
     from hwloop.cli import units
@@ -140,10 +142,7 @@ def _table(stored: StoredProfile) -> Table:
     one = stored.profile
     shown = units.milliseconds if one.unit == "ms" else units.count
     title = f"{one.model} on {one.device} with {one.runtime}: {shown(one.total)} {one.unit} in kernels of a call"
-    table = Table(
-        "kernel", "kind", title=title, caption=f"a call takes {shown(one.call)} {one.unit} without the profiler",
-        title_justify="left", caption_justify="left", box=None, pad_edge=False,
-    )  # fmt: skip
+    table = Table("kernel", "kind", box=None, pad_edge=False)
     for heading in ("times", one.unit, "share"):
         table.add_column(heading, justify="right")
     for kernel in one.kernels[:SHOWN]:
@@ -153,4 +152,5 @@ def _table(stored: StoredProfile) -> Table:
     if rest:
         others = sum(kernel.cost for kernel in rest)
         table.add_row(f"{len(rest)} more", "", "", shown(others), f"{others / one.total:.1%}" if one.total else "-")
-    return table
+    kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in list(one.kinds.items())[:SHOWN_KINDS])
+    return [title, table, f"By kind: {kinds}.", f"A call takes {shown(one.call)} {one.unit} without the profiler.\n"]

@@ -153,7 +153,8 @@ class _Run:
     def _record(self, workload: Workload, runtime: Runtime, artifact: Artifact, raw: RawProfile) -> Profile:
         device = self._job.device
         factor = 1.0 if device.emulated else 1 / NS_PER_MS
-        kernels = sorted((self._labelled(runtime, kernel) for kernel in raw.kernels), key=lambda kernel: -kernel.cost)
+        call = statistics.median(raw.calls)
+        labelled = [self._labelled(runtime, kernel) for kernel in without_profiler(raw.kernels, call)]
         return Profile(
             model=workload.name,
             model_digest=workload.model.digest,
@@ -166,8 +167,11 @@ class _Run:
             threads=self._protocol.threads,
             unit="instructions" if device.emulated else "ms",
             calls=len(raw.calls),
-            call=statistics.median(raw.calls) * factor,
-            kernels=tuple(replace(kernel, cost=kernel.cost * factor) for kernel in kernels),
+            call=call * factor,
+            kernels=tuple(
+                replace(kernel, cost=kernel.cost * factor)
+                for kernel in sorted(labelled, key=lambda kernel: -kernel.cost)
+            ),
         )
 
     def _labelled(self, runtime: Runtime, kernel: KernelCost) -> KernelCost:
@@ -176,3 +180,10 @@ class _Run:
             return kernel
         name, kind = runtime.kernel_label(kernel.name, self._target)
         return replace(kernel, name=name, kind=kind)
+
+
+def without_profiler(kernels: Sequence[KernelCost], call: float) -> list[KernelCost]:
+    """Return kernels without what a profiler adds to each execution: so much that their sum exceeds a whole call."""
+    excess = sum(kernel.cost for kernel in kernels) - call
+    each = max(0.0, excess) / sum(kernel.runs for kernel in kernels)
+    return [replace(kernel, cost=max(0.0, kernel.cost - each * kernel.runs)) for kernel in kernels]

@@ -24,6 +24,7 @@ class KernelCost:
 class Profile:
     """The kernels of one model on one device with one runtime, the dearest first.
 
+    What the runtime's profiler adds to each kernel is taken off, as far as the kernels' sum exceeds the call.
     `call` is the median of `calls` whole calls that no profiler looked at, in `unit`: `ms` or `instructions`.
     """
 
@@ -45,6 +46,14 @@ class Profile:
     def total(self) -> float:
         """What all kernels cost together."""
         return sum(kernel.cost for kernel in self.kernels)
+
+    @property
+    def kinds(self) -> dict[str, float]:
+        """The shares of the kinds of kernels, the dearest first."""
+        sums: dict[str, float] = {}
+        for kernel in self.kernels:
+            sums[kernel.kind] = sums.get(kernel.kind, 0.0) + kernel.cost
+        return {kind: cost / (self.total or 1.0) for kind, cost in sorted(sums.items(), key=lambda one: -one[1])}
 
     def as_json(self) -> dict[str, object]:
         """Return the JSON form."""

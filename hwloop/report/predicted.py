@@ -42,7 +42,7 @@ def _one(store: Store, path: Path) -> dict[str, object]:
     try:
         found = on_unseen(predictor, rows.of_space(card.space) if card.space else rows)
     except UsageError as error:  # it learned from everything that there is: worth a sentence, not the end
-        return shown | {"says": f"Nothing to compare with: {error}."}
+        return shown | {"says": f"There is nothing to compare with: {error}."}
     return shown | {"figures": found.figures, "points": _points(found)}
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from hwloop.devices.fleet import Fleet
 from hwloop.devices.quarantine import quarantined
 from hwloop.report.fleet import fleet_data
-from hwloop.report.fronts import Front, size_fronts
+from hwloop.report.fronts import size_fronts
 from hwloop.report.measurements import measurement_data
 from hwloop.report.page import Page, Section, write_page
 from hwloop.report.predicted import predicted_data
 from hwloop.report.profiles import profile_data
+from hwloop.report.searches import search_fronts
 from hwloop.store import Filters, Models, Store
 from hwloop.store.profiles import Profiles
 
@@ -48,9 +49,8 @@ def write_report(
     filters: Filters,
     fleet: Fleet,
     predictors: Sequence[Path] = (),
-    fronts: Sequence[Front] = (),
 ) -> Written:
-    """Write the page of what passes the filters; `fronts` are shown beside those of size against latency.
+    """Write the page of what passes the filters.
 
     Raises:
         UsageError: a predictor's file is none, the page cannot be written, or Jinja is not installed.
@@ -58,7 +58,9 @@ def write_report(
     """
     found = store.query(filters)
     devices = fleet_data(store, fleet, quarantined(store.path), found)
-    shown = [*fronts, *size_fronts(found, Models(store).candidates())]
+    counting = {device.name for device in fleet.select([]) if device.emulated}
+    counting |= {one.subject.device for one in found if one.subject.emulated}
+    shown = [*search_fronts(store, filters.devices, counting), *size_fronts(found, Models(store).candidates())]
     told = predicted_data(store, predictors)
     profiles = profile_data(Profiles(store).all(), filters)
     data = {

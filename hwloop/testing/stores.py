@@ -12,6 +12,8 @@ from hwloop.records import (
     Candidate,
     Costs,
     Evidence,
+    Kernel,
+    KernelKind,
     Limits,
     ModelFacts,
     ProcessRun,
@@ -49,22 +51,41 @@ def fill_store(
         if chance.random() < OWN_MODELS_SHARE:
             _measure(store, chance, a_subject(model=chance.choice(MODELS)), 1.0, samples)
         else:
-            candidate, size = _candidate(chance)
+            candidate, kernels = _candidate(chance)
+            size = _size(kernels)
             name = f"{candidate.space}-{candidate.digest[:8]}"
-            subject = a_subject(model=name, artifact_bytes=round(size * 4e6 * chance.uniform(0.7, 1.3)))
-            facts = ModelFacts(subject.model_digest, subject.inputs_digest, name, Costs(0, 0, 0, 0, ()), candidate)
+            subject = a_subject(model=name, artifact_bytes=round(size * 4e6 * chance.uniform(0.4, 1.6)))
+            facts = ModelFacts(subject.model_digest, subject.inputs_digest, name, Costs(0, 0, 0, 0, kernels), candidate)
             Models(store).add([facts])
             _measure(store, chance, subject, size, samples)
         done(number + 1)
 
 
-def _candidate(chance: random.Random) -> tuple[Candidate, float]:
-    """Return a candidate and its size relative to others."""
+def _candidate(chance: random.Random) -> tuple[Candidate, tuple[Kernel, ...]]:
+    """Return a candidate and its kernels: so many products, each as wide and as long as its choices say."""
     depth, width = chance.randint(1, 12), chance.choice((96, 128, 160, 192, 256))
+    resolution = chance.choice((128, 160, 192, 224))
     policy = QuantPolicy({"*": chance.choice(list(Scheme))})
     space = chance.choice(("vit-mini", "resnet-mini"))
-    arch = Arch({"depth": depth, "width": width, "resolution": chance.choice((128, 160, 192, 224))})
-    return Candidate(space, arch, policy), depth * width / 1500
+    rows = (resolution // 16) ** 2
+    product = Kernel(
+        kind=KernelKind.MATMUL,
+        scheme="fp32",
+        shape={"m": rows, "n": width, "k": width, "batch": 1},
+        macs=rows * width * width,
+        element_operations=rows * width,
+        weight_bytes=4 * width * width,
+        read_bytes=4 * rows * width,
+        written_bytes=4 * rows * width,
+        nodes=2,
+    )
+    arch = Arch({"depth": depth, "width": width, "resolution": resolution})
+    return Candidate(space, arch, policy), (product,) * depth
+
+
+def _size(kernels: tuple[Kernel, ...]) -> float:
+    """Return what kernels cost relative to a usual network: operations, and a launch each."""
+    return sum(kernel.macs / 5e7 + 0.01 for kernel in kernels)
 
 
 def _measure(store: Store, chance: random.Random, subject: Subject, size: float, samples: int) -> None:

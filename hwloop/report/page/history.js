@@ -37,7 +37,7 @@ function drawHistory(host, measurements) {
     });
     if (lines.length > 4) lines.forEach((line) => { line.text = null; });
     replot(figure, { label: `${name}: ${inTime.length} measurements over time`, x: { title: "measured", kind: "time" },
-      y: { title: unit === "ms" ? "median" : "instructions of a call", unit, kind: "linear", better: "low" }, height: 320, lines,
+      y: { title: unit === "ms" ? "median" : "a call", unit, kind: "linear", better: "low" }, height: 320, lines,
       series: [{ tone: "accent", mark: "line", points: valid.map((one) => ({ x: one.at, y: one.value })) }, { tone: "muted", mark: "small", points: doubtful.map(point) }, { tone: "accent", mark: "dot", points: valid.map(point) }] });
     figure.append(el("figcaption", {}, `${valid.length} valid measurements (large, with 95 % intervals)${doubtful.length ? `, ${doubtful.length} others (small)` : ""}. Dashed: what is measured changed${lines.length > 4 ? `, ${lines.length} times` : ""}.`));
   };

@@ -79,7 +79,7 @@ function inFull(one) {
     });
     const lines = one.value ? [...edges, { tone: "second", text: "median", points: [[-Infinity, one.value], [Infinity, one.value]] }] : edges;
     plot(figure, { label: `Calls of ${processes.length} processes`, x: { title: "call, process after process", kind: "linear" },
-      y: { title: one.emulated ? "instructions of a call" : "time of a call", unit: one.unit, kind: "linear", better: "low" },
+      y: { title: "a call", unit: one.unit, kind: "linear", better: "low" },
       height: 240, lines, series: [{ tone: "accent", mark: "small", points }] });
     const kept = processes.some(({ count, values }) => count > values.length);
     figure.append(el("figcaption", {}, `${processes.length} processes, ${start.toLocaleString("en")} calls${kept ? `; of each process ${processes[0].values.length}, evenly spaced, are drawn` : ""}. The longest took ${amount(Math.max(...processes.map(({ greatest }) => greatest)), one.unit)}.`));

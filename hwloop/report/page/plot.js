@@ -42,8 +42,8 @@ function draw(chart, width) {
   const shape = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, tabindex: 0, role: "application",
     "aria-roledescription": "chart", "aria-label": `${spec.label}. Arrow keys go from point to point.` });
   const clip = `${chart.id}-clip`;
-  shape.append(svg("clipPath", { id: clip }, svg("rect", { x: room.left, y: room.top - 8,
-    width: Math.max(0, room.right - room.left + 8), height: Math.max(0, room.bottom - room.top + 16) })));
+  shape.append(svg("clipPath", { id: clip }, svg("rect", { x: room.left, y: room.top - 4,
+    width: Math.max(0, room.right - room.left + 4), height: Math.max(0, room.bottom - room.top + 8) })));
   shape.append(...axes(spec, scales, room, px, py));
   const inside = svg("g", { "clip-path": `url(#${clip})` });
   for (const area of spec.areas || []) {
@@ -98,12 +98,11 @@ function axes(spec, scales, room, px, py) {
     parts.push(svg("text", { x, y: room.bottom + 17, "text-anchor": "middle" }, text));
   }
   const named = (axis, scale) => (scale.unit ? `${axis.title}, ${scale.unit}` : axis.title);
-  const up = spec.y.better === "high" ? " ↑ better" : spec.y.better === "low" ? " ↓ better" : "";
-  const side = spec.x.better === "low" ? "← better  " : "";
-  const more = spec.x.better === "high" ? "  better →" : "";
+  const up = spec.y.better === "high" ? "  ↑ better" : spec.y.better === "low" ? "  ↓ better" : "";
+  const along = spec.x.better === "low" ? "  ← better" : spec.x.better === "high" ? "  better →" : "";
   parts.push(svg("text", { class: "title", x: 0, y: 13 }, named(spec.y, scales.y) + up));
   parts.push(svg("text", { class: "title", x: room.right, y: room.bottom + 36, "text-anchor": "end" },
-    side + named(spec.x, scales.x) + more));
+    named(spec.x, scales.x) + along));
   return parts;
 }
 

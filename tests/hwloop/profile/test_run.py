@@ -7,8 +7,8 @@ from hwloop.errors import UsageError
 from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
 from hwloop.exporter.runtimes.tvm import Tvm
 from hwloop.measure.workload import load_workloads
-from hwloop.profile.run import ProfileJob, Unprofiled, profile
-from hwloop.records import FailureKind
+from hwloop.profile.run import ProfileJob, Unprofiled, profile, without_profiler
+from hwloop.records import FailureKind, KernelCost
 from hwloop.store import Store
 from hwloop.store.profiles import Profiles
 from hwloop.testing.models import conv_net, lstm, perceptron
@@ -48,6 +48,12 @@ def test_both_runtimes_say_what_their_kernels_cost_and_the_store_keeps_it(store,
         assert one.unit == "ms" and one.calls == 20 and one.call > 0
         assert costs == sorted(costs, reverse=True) and costs[0] > 0
     assert Profiles(store).all() == found[::-1]
+
+
+def test_what_kernels_exceed_a_call_by_is_taken_off_each_execution():
+    kernels = [KernelCost("a", "", 1.0, 50.0), KernelCost("b", "", 2.0, 40.0), KernelCost("c", "", 1.0, 5.0)]
+    assert [kernel.cost for kernel in without_profiler(kernels, 55.0)] == [40.0, 20.0, 0.0]
+    assert without_profiler(kernels, 100.0) == kernels
 
 
 def test_a_model_that_one_runtime_cannot_take_is_profiled_with_the_other(store, box, tmp_path):

@@ -122,6 +122,16 @@ def test_a_measurement_unfolds_to_its_calls(visit, report):
     assert "95 % interval" in unfolded.text_content()
 
 
+def test_kernels_are_shown_by_kind_too(visit, report):
+    page = visit(report).page
+    tables = page.locator("#kernels table")
+    assert tables.count() == 2 and tables.first.locator("tbody tr").count() == 16
+    assert tables.first.locator("tbody tr").last.text_content().startswith("5 more")
+    page.locator("#kernels select").last.select_option("kind")
+    assert tables.first.locator("tbody tr").count() == 1
+    assert "matmul" in tables.first.text_content() and "100 %" in tables.first.text_content()
+
+
 def test_a_touch_shows_what_is_under_it(visit, search):
     page = visit(search, width=390).page
     chart = page.locator("#front svg[role=application]")

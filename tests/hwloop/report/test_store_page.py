@@ -5,6 +5,7 @@ import json
 import math
 import re
 from array import array
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,12 +13,16 @@ from hypothesis import strategies as st
 
 from hwloop.devices.fleet import load_fleet
 from hwloop.devices.quarantine import note_failure
-from hwloop.records import Limits, Summary, Verdict
+from hwloop.learning.fitting import Fitting
+from hwloop.learning.rows import rows_of
+from hwloop.records import Arch, Candidate, Limits, Summary, Verdict
+from hwloop.records.search import Trial
 from hwloop.report.fronts import Front, Point, non_dominated
 from hwloop.report.measurements import COLUMNS, KEPT_SAMPLES, measurement_data, packed, short, thinned
 from hwloop.report.objectives import Objective
 from hwloop.report.store_page import write_report
 from hwloop.store import Filters, Store
+from hwloop.store.searches import Searches
 from hwloop.testing.records import a_counted_run, a_run, a_subject
 from hwloop.testing.stores import fill_store
 
@@ -134,3 +139,50 @@ def test_of_each_space_the_newest_valid_measurement_of_a_model_stands_in_the_fro
         labels = [point[0] for point in front["points"]]
         assert len(labels) == len(set(labels)) >= 3
         assert all(label.startswith(front["title"].split()[0]) for label in labels)
+
+
+def test_a_predictor_is_shown_against_what_it_has_not_learned_from(store, fleet, tmp_path):
+    fill_store(store, 250, samples=5)
+    rows = rows_of(store, "jetson", "onnxruntime")
+    learned = replace(rows, rows=rows.rows[:-5])
+    predictor = Fitting().fit(learned, validate=False)
+    predictor.save(tmp_path / "some.json")
+    whole = replace(predictor.card, learned=frozenset(row.facts.digest for row in rows.rows))
+    replace(predictor, card=whole).save(tmp_path / "all.json")
+    write_report(tmp_path / "r.html", store, Filters(), fleet, [tmp_path / "some.json", tmp_path / "all.json"])
+    some, everything = data_of(tmp_path / "r.html")["predicted"]
+    assert (some["title"], some["unit"], some["rows"]) == ("jetson with onnxruntime 1.32.0", "ms", len(learned))
+    measured_ms = [short(row.median_ms) for row in rows.rows[-5:]]
+    assert [point[1] for point in some["points"]] == measured_ms
+    assert all(low <= told <= high for _, _, told, low, high in some["points"])
+    assert everything["points"] == [] and "learned from all but 0" in everything["says"]
+
+
+def test_a_search_is_a_front_of_accuracy_against_latency_on_each_of_its_devices(store, fleet, tmp_path):
+    candidates = [Candidate("vit-mini", Arch({"depth": depth})) for depth in (1, 2, 3, 4)]
+    values = [(0.7, 1.0, 5e6), (0.9, 2.0, 9e6), (0.8, 3.0, 7e6)]
+    trials = [
+        Trial(candidate, {"accuracy": accuracy, "latency@local": latency, "latency@pi4": count, "size": 1e6})
+        for candidate, (accuracy, latency, count) in zip(candidates[:3], values, strict=True)
+    ]
+    request = {"space": "vit-mini", "task": "digits", "devices": ["local", "pi4"], "runtime": "onnxruntime"}
+    searches = Searches(store)
+    search = searches.resume(request)
+    searches.add_batch(search.id, 0, [*trials, Trial(candidates[3], None, "it crashed")])
+    measured(store, a_subject(device="pi4", emulated=True), [a_counted_run()], insns_per_call=6.0)
+    write_report(tmp_path / "r.html", store, Filters(), fleet)
+    local, pi4 = data_of(tmp_path / "r.html")["fronts"]
+    assert (local["device"], pi4["device"]) == ("local", "pi4")
+    assert local["title"].startswith("vit-mini for digits with onnxruntime, search ")
+    assert (local["x"]["unit"], pi4["x"]["unit"], local["y"]["title"]) == ("ms", "instructions", "accuracy")
+    assert [point[1:4] for point in local["points"]] == [[1, 0.7, 1], [2, 0.9, 1], [3, 0.8, 0]]
+    assert local["points"][0][4] == [["depth", "1"]]
+
+
+def test_a_search_without_accuracies_is_a_front_of_sizes(store, fleet, tmp_path):
+    searches = Searches(store)
+    search = searches.resume({"space": "vit-mini", "task": None, "devices": ["local"], "runtime": "tvm"})
+    searches.add_batch(search.id, 0, [Trial(Candidate("vit-mini", Arch({})), {"latency": 1.0, "size": 1e6})])
+    write_report(tmp_path / "r.html", store, Filters(), fleet)
+    (front,) = data_of(tmp_path / "r.html")["fronts"]
+    assert (front["device"], front["y"]["unit"]) == ("local", "bytes")
