@@ -61,9 +61,12 @@ class Journal:
         """Write everything into a results file; the journal of a finished job goes."""
         content = {"job": self.job, "facts": self.facts, "finished": finished, "replies": self.replies}
         write_results(path, content)
-        self.file.close()
         if finished:
             os.unlink(self.path)
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        self.file.close()
 
     def _write(self, entry: dict[str, Any]) -> None:
         self.file.write(json.dumps(entry).encode() + b"\n")

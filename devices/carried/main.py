@@ -94,6 +94,8 @@ def measure(job: JobFile, results: str, cache: str) -> int:
         say("error: this device cannot go on: %s" % error)
         return DEVICE_FAILED
     finally:
+        if journal:
+            journal.close()
         if bench:
             bench.close()
 
