@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,7 @@ class Carried:
     folder: Path
     store: Path
     device: Device
+    cache: Path
     told: str = ""
 
     @property
@@ -73,7 +75,7 @@ class Carried:
         return self.folder / "job.results"
 
     def command(self, *words: str) -> list[str]:
-        return [PYTHON, "-I", str(self.archive), "--cache", str(self.folder / "cache"), *words]
+        return [PYTHON, "-I", str(self.archive), "--cache", str(self.cache), *words]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -85,21 +87,27 @@ class Carried:
             return json.loads(archive.read("job.json"))
 
 
-def carried(folder: Path, *, models=(perceptron,), runtimes=(), protocol=QUICK, device=None) -> Carried:
-    """Write a job of small models into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [model(folder / f"{model.__name__}.onnx") for model in models]
-    made = Carried(folder, folder / "store.sqlite", device or airgapped(folder))
-    job = MeasureJob(load_workloads(paths, {}, {}, 0), [], runtimes or [OnnxRuntime()], protocol)
-    with Store.open(made.store) as store:
-        build_job(job, made.device, made.archive, store, Silent())
-    return made
+@pytest.fixture(scope="session")
+def carry(tmp_path_factory) -> Callable[..., Carried]:
+    """What writes a job of small models into a folder; all jobs unpack into one cache."""
+    cache = tmp_path_factory.mktemp("device") / "cache"
+
+    def write(folder: Path, *, models=(perceptron,), runtimes=(), protocol=QUICK, device=None) -> Carried:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [model(folder / f"{model.__name__}.onnx") for model in models]
+        made = Carried(folder, folder / "store.sqlite", device or airgapped(folder), cache)
+        job = MeasureJob(load_workloads(paths, {}, {}, 0), [], runtimes or [OnnxRuntime()], protocol)
+        with Store.open(made.store) as store:
+            build_job(job, made.device, made.archive, store, Silent())
+        return made
+
+    return write
 
 
 @pytest.fixture(scope="session")
-def done(tmp_path_factory) -> Carried:
+def done(carry, tmp_path_factory) -> Carried:
     """A job of two models with both runtimes, which its device has run; TVM has no LSTM."""
-    made = carried(tmp_path_factory.mktemp("done"), models=(perceptron, lstm), runtimes=[OnnxRuntime(), Tvm()])
+    made = carry(tmp_path_factory.mktemp("done"), models=(perceptron, lstm), runtimes=[OnnxRuntime(), Tvm()])
     ran = made.run()
     assert ran.returncode == 0, ran.stderr
     made.told = ran.stderr

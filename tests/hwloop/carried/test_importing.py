@@ -17,14 +17,14 @@ from hwloop.records import FailureKind, TimingProtocol, Verdict
 from hwloop.store import Store
 from hwloop.testing.models import perceptron
 
-from .conftest import QUICK, carried
+from .conftest import QUICK
 
 
 @pytest.fixture
 def world(done, tmp_path):
     """The finished job in a folder of its own, with a store that knows the job and nothing else."""
-    shutil.copytree(done.folder, tmp_path / "world", ignore=shutil.ignore_patterns("cache", "store.sqlite*"))
-    copied = type(done)(tmp_path / "world", tmp_path / "world" / "store.sqlite", done.device)
+    shutil.copytree(done.folder, tmp_path / "world", ignore=shutil.ignore_patterns("store.sqlite*"))
+    copied = type(done)(tmp_path / "world", tmp_path / "world" / "store.sqlite", done.device, done.cache)
     with Store.open(copied.store) as store:
         yield copied, store
 
@@ -120,9 +120,9 @@ def test_results_of_a_job_that_this_store_has_not_written_need_its_archive(world
     assert import_results(made.results, store, made.archive).new == 4
 
 
-def test_results_of_another_job_are_refused(world, tmp_path):
+def test_results_of_another_job_are_refused(world, carry, tmp_path):
     made, store = world
-    other = carried(tmp_path / "other", protocol=TimingProtocol(seconds=0.04), device=made.device)
+    other = carry(tmp_path / "other", protocol=TimingProtocol(seconds=0.04), device=made.device)
     refused(made, store, "is job", job_file=other.archive)
     changed(made, lambda content: content.update(job="f" * 64))
     refused(made, store, "none of this store's jobs")

@@ -11,14 +11,14 @@ from hwloop.devices.carried.results_file import read_results
 from hwloop.records import TimingProtocol
 from hwloop.store import Store
 
-from .conftest import QUICK, airgapped, carried
+from .conftest import QUICK, airgapped
 
 MANY = TimingProtocol(processes=5, seconds=0.5, min_calls=5, relative_width=0.0, warmup_seconds=0.01)
 
 
-def test_equal_jobs_are_equal_files(tmp_path):
+def test_equal_jobs_are_equal_files(carry, tmp_path):
     device = airgapped(tmp_path)
-    one, two = (carried(tmp_path / name, device=device) for name in ("one", "two"))
+    one, two = (carry(tmp_path / name, device=device) for name in ("one", "two"))
     assert one.archive.read_bytes() == two.archive.read_bytes()
 
 
@@ -35,8 +35,8 @@ def test_help_has_its_options(done):
     assert "--results FILE" in told.stdout
 
 
-def test_it_can_be_stopped_and_goes_on(tmp_path):
-    made = carried(tmp_path / "stopped", protocol=MANY)
+def test_it_can_be_stopped_and_goes_on(carry, tmp_path):
+    made = carry(tmp_path / "stopped", protocol=MANY)
     with subprocess.Popen(
         made.command(),
         cwd=made.folder,
@@ -62,8 +62,8 @@ def test_it_can_be_stopped_and_goes_on(tmp_path):
         assert import_results(made.results, store).new == 1
 
 
-def test_a_damaged_archive_is_refused(tmp_path):
-    made = carried(tmp_path / "damaged")
+def test_a_damaged_archive_is_refused(carry, tmp_path):
+    made = carry(tmp_path / "damaged")
     document = made.document()
     with zipfile.ZipFile(made.archive) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
@@ -77,17 +77,17 @@ def test_a_damaged_archive_is_refused(tmp_path):
     assert f"{blob} has other content" in ended.stderr
 
 
-def test_a_device_that_it_was_not_built_for_is_told_why(tmp_path):
+def test_a_device_that_it_was_not_built_for_is_told_why(carry, tmp_path):
     device = airgapped(tmp_path, features=("+rocket",))
-    made = carried(tmp_path / "unsuited", device=device)
+    made = carry(tmp_path / "unsuited", device=device)
     ended = made.run()
     assert ended.returncode == 3
     assert "its CPU lacks rocket" in ended.stderr
     assert not made.results.exists()
 
 
-def test_a_journal_of_another_job_is_not_gone_on_with(tmp_path):
-    made = carried(tmp_path / "journal")
+def test_a_journal_of_another_job_is_not_gone_on_with(carry, tmp_path):
+    made = carry(tmp_path / "journal")
     made.results.with_name("job.results.part").write_text('{"job": "other", "identity": "other"}\n')
     ended = made.run()
     assert ended.returncode == 2
