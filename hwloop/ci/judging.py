@@ -53,7 +53,8 @@ def _outputs(measurement: Measurement) -> Iterator[Finding]:
             "outputs", Status.SKIPPED, "ONNX Runtime on the host lacks an operator, so nothing says what is right"
         )
     else:
-        yield Finding("outputs", Status.PASSED, f"within {error:.1e} of the reference")
+        words = f"within {error:.1e} of the reference" if error else "equal to the reference"
+        yield Finding("outputs", Status.PASSED, words)
 
 
 def _speed(measurement: Measurement, budget: Budget) -> Iterator[Finding]:

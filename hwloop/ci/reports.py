@@ -46,12 +46,17 @@ def _plain(text: str) -> str:
     return NO_XML.sub("?", text)
 
 
+def title(cases: Sequence[Case]) -> str:
+    """Return how many cases failed, or that none did."""
+    wrong = sum(case.result != "passed" for case in cases)
+    return f"{wrong or len(cases)} of {len(cases)} cases {'failed' if wrong else 'passed'}"
+
+
 def summary(cases: Sequence[Case]) -> str:
     """Return Markdown: a table with a row for each case, and below it what is wrong."""
     wrong = [case for case in cases if case.result != "passed"]
-    title = f"{len(wrong)} of {len(cases)} cases failed" if wrong else f"all {len(cases)} cases passed"
     lines = [
-        f"### hwloop: {title}",
+        f"### hwloop: {title(cases)}",
         "",
         "| | check | model | device | runtime | per call | beside the baseline | size |",
     ]

@@ -148,11 +148,15 @@ def _report(cases: Sequence[Case], junit_file: Path | None, summary_file: Path |
 
 
 def _print_cases(cases: Sequence[Case]) -> None:
-    from hwloop.ci.reports import per_call
+    """Print a line for each case, and below it what is wrong or cannot be looked at; --json has everything."""
+    from hwloop.ci.cases import Status
+    from hwloop.ci.reports import per_call, title
 
     for case in cases:
         typer.echo(f"{case.result:<6}  {case.name}  {per_call(case)}".rstrip())
         if case.error:
             typer.echo(f"        {case.error}")
         for one in case.findings:
-            typer.echo(f"        {one.what} {one.status.value}: {one.words}")
+            if one.status is not Status.PASSED or one.what == "baseline":
+                typer.echo(f"        {one.what} {one.status.value}: {one.words}")
+    typer.echo(title(cases))
