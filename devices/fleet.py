@@ -236,6 +236,21 @@ class Fleet:
             if not wanted or device.name in wanted or wanted.intersection(device.settings.tags)
         ]
 
+    def select_reached(self, names_or_tags: Sequence[str] = ()) -> list[Device]:
+        """Return the same, without those that no connection reaches, unless they are named.
+
+        Raises:
+            UsageError: a word is neither a device nor a tag, or none is left.
+        """
+        found = [
+            device
+            for device in self.select(names_or_tags)
+            if device.name in names_or_tags or not isinstance(device.settings, BundleDevice)
+        ]
+        if not found:
+            raise UsageError("no connection reaches any of these devices", remedy="Jobs are carried: docs/offline.md.")
+        return found
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `Did you mean ...? ` for a word that is close to a known one, else nothing."""
