@@ -86,14 +86,14 @@ class DeviceBench:
     def lease(self) -> None:
         """Take this device's lease, waiting for it while others measure here."""
         owner = {"user": user(), "host": socket.gethostname()[:200], "pid": os.getpid(), "doing": "a carried job"}
-        token, told = secrets.token_hex(16), False
+        token, told = secrets.token_hex(16), ""
         while True:
             answer = self.ask("lease", owner=owner, token=token)
             if "holder" not in answer:
                 break
-            if not told:
-                self.say("waiting: somebody else measures on this device")
-            told = True
+            told, before = holder_words(answer["holder"]), told
+            if told != before:
+                self.say("waiting for %s" % told)
             self.ask("await", seconds=WAIT_STEP_S)
         self.lease_word = "%s-%s" % (answer["identity"], token)
         threading.Thread(target=self._beat, daemon=True).start()
@@ -170,6 +170,14 @@ class DeviceBench:
         for zygote, _ in self.zygotes.values():
             zygote.close()
         self.agent.close()
+
+
+def holder_words(card: dict[str, Any]) -> str:
+    """Return who holds the lease, as its card says; one who is too busy to show it has none."""
+    owner = card.get("owner")
+    if not owner:
+        return "somebody who measures on this device"
+    return "%s@%s (%s)" % (owner["user"], owner["host"], owner["doing"])
 
 
 def user() -> str:

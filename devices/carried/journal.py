@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class OtherJob(Exception):
-    """A journal of another job, or of another board."""
+class StrangeJournal(Exception):
+    """A journal of another job or board, or one that cannot be read."""
 
 
 class Journal:
@@ -26,7 +26,7 @@ class Journal:
         """Open the journal at `path`, or begin one.
 
         Raises:
-            OtherJob: it is there, and of another job or board.
+            StrangeJournal: it is there, and of another job or board, or damaged.
         """
         self.path = path
         self.job = job
@@ -37,9 +37,13 @@ class Journal:
             with open(path, "rb") as file:
                 data = file.read()
             whole = data[: data.rfind(b"\n") + 1]  # a power cut tears the last line
-        lines = [json.loads(line) for line in whole.splitlines()]
-        if lines and (lines[0]["job"], lines[0]["identity"]) != (job, facts["identity"]):
-            raise OtherJob("%s is of another job, or of another board" % path)
+        try:
+            lines = [json.loads(line) for line in whole.splitlines()]
+            of = (lines[0]["job"], lines[0]["identity"]) if lines else None
+        except (ValueError, KeyError, TypeError) as error:
+            raise StrangeJournal("%s is damaged (%s)" % (path, error))
+        if lines and of != (job, facts["identity"]):
+            raise StrangeJournal("%s is of another job, or of another board" % path)
         self.replies = lines[1:]
         self.file = open(path, "ab")
         self.file.truncate(len(whole))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hwloop.devices.carried.bench import DeviceBench, Unsuited
 from hwloop.devices.carried.job_file import JobFile, JobRefused
-from hwloop.devices.carried.journal import Journal, OtherJob
+from hwloop.devices.carried.journal import Journal, StrangeJournal
 from hwloop.devices.carried.measuring import Measuring
 from hwloop.devices.carried.runner_process import Broken
 
@@ -36,7 +36,7 @@ def main(archive: str, arguments: Sequence[str]) -> None:
         sys.exit(measure(job, options.results, options.cache or job.document["cache_dir"] or usual_cache()))
     except JobRefused as error:
         refuse("%s. Copy it to this device again." % error)
-    except OtherJob as error:
+    except StrangeJournal as error:
         refuse("%s. Remove it, or name another file with --results." % error)
     except Unsuited as error:
         say("error: this device cannot run the job: %s" % error)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwloop.cli.output import say
 from hwloop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,11 +54,11 @@ def write_jobs(
             raise
         known += built.known
         for failure in built.failures:
-            say(f"{device.name}: FAILED {failure}")
+            observer.say(f"{device.name}: FAILED {failure}")
         if built.digest:
             size_mb = path.stat().st_size / 1e6
-            say(f"{path} ({size_mb:.1f} MB) is a job for {device.name}, with {_count(built.cells)} to take.")
-            say(f"There: python3 {path.name}; then here: hwloop results import {path.stem}.results")
+            observer.say(f"{path} ({size_mb:.1f} MB) is a job for {device.name}, with {_count(built.cells)} to take.")
+            observer.say(f"There: python3 {path.name}; then here: hwloop results import {path.stem}.results")
     return known
 
 

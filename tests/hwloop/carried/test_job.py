@@ -1,8 +1,10 @@
 """A job on its device: it checks itself and the device, tells how far it is, and goes on where it was stopped."""
 
+import os
 import signal
 import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +64,24 @@ def test_it_can_be_stopped_and_goes_on(carry, tmp_path):
         assert import_results(made.results, store).new == 1
 
 
+def test_a_runner_that_somebody_kills_is_started_anew(carry, tmp_path):
+    made = carry(tmp_path / "killed", protocol=MANY)
+    with subprocess.Popen(made.command(), cwd=made.folder, stderr=subprocess.PIPE, text=True) as process:
+        while "process 1" not in process.stderr.readline():
+            assert process.poll() is None
+        os.kill(zygote_of(process.pid), signal.SIGKILL)
+        _, rest = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert "the runner broke, and is started anew" in rest
+    assert read_results(made.results.read_bytes())["finished"]
+
+
+def zygote_of(pid):
+    """The process that forks those which are timed."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return next(int(child) for child in children if b"zygote" in Path(f"/proc/{child}/cmdline").read_bytes())
+
+
 def test_a_damaged_archive_is_refused(carry, tmp_path):
     made = carry(tmp_path / "damaged")
     document = made.document()
@@ -86,12 +106,16 @@ def test_a_device_that_it_was_not_built_for_is_told_why(carry, tmp_path):
     assert not made.results.exists()
 
 
-def test_a_journal_of_another_job_is_not_gone_on_with(carry, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "words"), [('{"job": "other", "identity": "other"}\n', "another job"), ("no journal\n", "is damaged")]
+)
+def test_a_strange_journal_is_not_gone_on_with(carry, tmp_path, text, words):
     made = carry(tmp_path / "journal")
-    made.results.with_name("job.results.part").write_text('{"job": "other", "identity": "other"}\n')
+    made.results.with_name("job.results.part").write_text(text)
     ended = made.run()
     assert ended.returncode == 2
-    assert "another job" in ended.stderr
+    assert words in ended.stderr
+    assert "--results" in ended.stderr
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"cell": 0, "ok": {"samp'])
