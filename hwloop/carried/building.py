@@ -18,7 +18,7 @@ from hwloop.exporter.runtimes.base import Runtime
 from hwloop.measure.describing import describe
 from hwloop.measure.job import MeasureJob, Observer
 from hwloop.measure.preparing import BUILD_S, provision_patiently, recipe_of, subject_of
-from hwloop.measure.workload import Workload
+from hwloop.measure.workload import Workload, distinct, identity_of, named
 from hwloop.records import DeviceFacts, Failure, Measurement, Target
 from hwloop.scratch import scratch_folder
 from hwloop.store import Filters, Store
@@ -89,7 +89,7 @@ class _Builder:
         """Yield the cells that are to be measured."""
         pairs = [
             (workload, runtime)
-            for workload in self._job.workloads
+            for workload in distinct(self._job.workloads)
             for runtime in self._job.runtimes
             if runtime.name in self._settings.runtimes
         ]
@@ -109,7 +109,8 @@ class _Builder:
         subject = subject_of(workload, self._device, self._identity, provisioned, self._protocol, what)
         known = self._store.finished(subject.key) if self._identity else None
         if known:
-            self.result.known.append(known)
+            same = [one for one in self._job.workloads if identity_of(one) == identity_of(workload)]
+            self.result.known += [named(known, one.name) for one in same]
             return None
         if isinstance(built, Failure):
             self.result.failures.append(f"{workload.name} with {runtime.name}: {built.kind.value}: {built.message}")

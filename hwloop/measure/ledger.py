@@ -8,6 +8,7 @@ from hwloop.devices.fleet import Device
 from hwloop.measure.bench import Bench
 from hwloop.measure.cells import Cell, CellKey
 from hwloop.measure.job import Observer
+from hwloop.measure.workload import named
 from hwloop.records import Failure, Limits, Measurement, ProcessRun, Subject, TimingProtocol, Verdict
 from hwloop.stats import summarise
 from hwloop.store import Store
@@ -38,12 +39,19 @@ def finish_failed(
 
 
 class Ledger:
-    """The measurements of one device in one run."""
+    """The measurements of one device in one run, under the names that its workloads have in this run."""
 
     def __init__(
-        self, device: Device, protocol: TimingProtocol, store: Store, bench: Bench, observer: Observer
+        self,
+        device: Device,
+        protocol: TimingProtocol,
+        store: Store,
+        bench: Bench,
+        observer: Observer,
+        names: Sequence[str],
     ) -> None:
         self.found: list[Measurement] = []
+        self._names = names
         self._device = device
         self._protocol = protocol
         self._store = store
@@ -67,7 +75,8 @@ class Ledger:
         self.keep(key, self._store.add_failure(subject, failure))
 
     def keep(self, key: CellKey, measurement: Measurement, *, reused: bool = False) -> None:
-        """Note a measurement that is in the store, perhaps from before."""
+        """Note a measurement that is in the store, perhaps from before and under another name."""
+        measurement = named(measurement, self._names[key.workload])
         self.found.append(measurement)
         self._bench.settle(key)
         self._observer.finished(measurement, reused)
