@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DONE, REFUSED, DEVICE_FAILED, INTERRUPTED = 0, 2, 3, 130
-STEM = "job"
+STEM, PART = "job", ".part"
 
 
 def say(text: str) -> None:
@@ -30,6 +30,8 @@ def say(text: str) -> None:
 def main(archive: str, arguments: Sequence[str]) -> None:
     """Measure the job that `archive` holds on this device, and end with an exit code."""
     options = parse(archive, arguments)
+    if os.path.exists(options.results) and not os.path.exists(options.results + PART):
+        refuse("%s is there already, and whole. Move it away, or name another with --results." % options.results)
     try:
         job = JobFile(archive)
         job.check()
@@ -73,12 +75,13 @@ def usual_cache() -> str:
 def measure(job: JobFile, results: str, cache: str) -> int:
     """Measure a job and write its results, also when it is ended before; return the exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     bench, journal = None, None
     try:
         bench = DeviceBench(job, cache, say)
         bench.refuse_unsuited()
-        journal = Journal(results + ".part", job.digest, bench.found)
+        journal = Journal(results + PART, job.digest, bench.found)
         bench.lease()
         bench.unpack()
         Measuring(job, bench, journal, say, threading.Event().wait).run()

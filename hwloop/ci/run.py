@@ -13,7 +13,7 @@ from hwloop.ci.plan import Check
 from hwloop.compare.attempts import compare, protocol_for
 from hwloop.compare.contenders import StoredContender
 from hwloop.devices.fleet import Device
-from hwloop.errors import InfrastructureError
+from hwloop.errors import DeviceError, InfrastructureError
 from hwloop.exporter.runtimes.base import Runtime
 from hwloop.measure import MeasureJob, Observer, measure
 from hwloop.measure.workload import Workload
@@ -53,14 +53,17 @@ class Checking:
         self.interrupted = outcome.interrupted
         self.device_errors += outcome.device_errors
         found = {(one.subject.model, one.subject.device, one.subject.runtime): one for one in outcome.measurements}
-        lost = " ".join(str(error) for error in outcome.device_errors) or "it was not measured"
-        cases = []
-        for workload in workloads:
-            for device in devices:
-                for runtime in runtimes:
-                    if runtime.name in device.settings.runtimes:
-                        key = (workload.name, device.name, runtime.name)
-                        cases.append(Case(name, *key, measurement=found.get(key), error="" if key in found else lost))
+        cases = [
+            Case(name, workload.name, device.name, runtime.name)
+            for workload in workloads
+            for device in devices
+            for runtime in runtimes
+            if runtime.name in device.settings.runtimes
+        ]
+        for case in cases:
+            case.measurement = found.get((case.model, case.device, case.runtime))
+            if case.measurement is None:
+                case.error = _why_not(case.device, outcome.device_errors)
         if not self.interrupted:
             by_name = {device.name: device for device in devices}
             built = {runtime.name: runtime for runtime in runtimes}
@@ -100,6 +103,12 @@ class Checking:
             return compare(both, device, protocol, self.store, self.observer.say)
 
         return run
+
+
+def _why_not(device: str, errors: Sequence[InfrastructureError]) -> str:
+    """Return why a device did not measure: its own errors, or those of the host."""
+    of_it = [str(error) for error in errors if not isinstance(error, DeviceError) or error.device == device]
+    return " ".join(of_it) or "it was not measured"
 
 
 def updated(baseline: Baseline, cases: Sequence[Case], *, whole: bool) -> dict[str, Entry]:

@@ -37,6 +37,14 @@ def test_help_has_its_options(done):
     assert "--results FILE" in told.stdout
 
 
+def test_results_that_are_whole_are_not_overwritten(done):
+    before = done.results.read_bytes()
+    again = done.run()
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    assert done.results.read_bytes() == before
+
+
 def test_it_can_be_stopped_and_goes_on(carry, tmp_path):
     made = carry(tmp_path / "stopped", protocol=MANY)
     with subprocess.Popen(
