@@ -51,6 +51,7 @@ class DeviceBench:
         self.say = say
         self.zygotes: dict[str, tuple[RunnerProcess, list[int]]] = {}
         self.lease_word = ""
+        self.in_use: set[str] = set()
         self.closed = threading.Event()
         self.runner = os.path.join(cache, job.document["runner"])
         os.makedirs(cache, mode=0o700, exist_ok=True)
@@ -115,6 +116,7 @@ class DeviceBench:
         folders = [*document["runtimes"].values(), *(cell["folder"] for cell in self.job.cells if "folder" in cell)]
         inputs = [spec["blob"] for cell in self.job.cells if "request" in cell for spec in cell["request"]["inputs"]]
         blobs = {digest for one in folders for digest in [*one["files"].values(), *one["archives"]]} | set(inputs)
+        self.in_use = blobs | {one["digest"] for one in folders}
         missing = self.ask("missing", blobs=sorted(blobs), folders=[one["digest"] for one in folders])
         new = [one for one in folders if one["digest"] in missing["folders"]]
         needed = {digest for one in new for digest in [*one["files"].values(), *one["archives"]]} | set(inputs)
@@ -131,6 +133,10 @@ class DeviceBench:
         self.ask("adopt", FILES_S, files={digest: "%s.%s" % (digest, nonce) for digest in arriving})
         for one in {folder["digest"]: folder for folder in new}.values():
             self.ask("assemble", FILES_S, folder=one["digest"], files=one["files"], archives=one["archives"])
+
+    def trim(self) -> None:
+        """Make hwloop's folder here as small as the fleet file says, but for what this job uses."""
+        self.ask("trim", FILES_S, limit_bytes=self.job.document["cache_limit_bytes"], keep=sorted(self.in_use))
 
     def evidence(self) -> Evidence:
         """Return what state this device is in."""

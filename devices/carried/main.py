@@ -86,6 +86,7 @@ def measure(job: JobFile, results: str, cache: str) -> int:
         bench.unpack()
         Measuring(job, bench, journal, say, threading.Event().wait).run()
         journal.write_results(results, finished=True)
+        bench.trim()
         say("%s holds the results: hwloop results import %s" % (results, os.path.basename(results)))
         return DONE
     except KeyboardInterrupt:

@@ -86,6 +86,24 @@ def test_a_file_that_is_imported_twice_is_not_doubled(world):
     assert len(store.query()) == 4
 
 
+def test_an_import_that_was_ended_is_gone_on_with(done, tmp_path, monkeypatch):
+    class Ended(Exception):
+        pass
+
+    def end(*_, **__):
+        raise Ended
+
+    shutil.copytree(done.folder / "jobs", tmp_path / "jobs")
+    with Store.open(tmp_path / "store.sqlite") as store, monkeypatch.context() as patch:
+        patch.setattr(Store, "finish", end)
+        with pytest.raises(Ended):
+            import_results(done.results, store)
+        (begun,) = [row["id"] for row in store.read("SELECT id FROM measurement", [])]
+    with Store.open(tmp_path / "store.sqlite") as store:
+        assert import_results(done.results, store).measurements[0].id == begun
+        assert len(store.read("SELECT id FROM measurement", [])) == 4
+
+
 def test_what_was_imported_is_not_measured_by_the_next_job(world):
     from hwloop.carried import build_job
 
