@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 
 def ci(
-    plan: Annotated[Path, typer.Argument(metavar="[PLAN]", help="The plan's file.")] = USUAL_PLAN,
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan's file.")] = USUAL_PLAN,
     device: Annotated[
         list[str] | None,
         typer.Option("--device", "-d", help="Only what the plan has for this device or tag; repeatable."),
