@@ -7,6 +7,7 @@ import sys
 import typer
 
 from hwloop.cli import devices, emulator, predictor, results, spaces
+from hwloop.cli.ci import ci
 from hwloop.cli.compare import compare
 from hwloop.cli.export import export
 from hwloop.cli.measure import measure
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command(name="measure")(measure)
 app.command(name="compare")(compare)
+app.command(name="ci")(ci)
 app.command(name="export")(export)
 app.command(name="search")(search)
 app.command(name="profile")(profile)
