@@ -7,6 +7,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +66,9 @@ class ArtifactArchive:
     def _keep(self, digest: str, files: Mapping[str, Path], manifest: Mapping[str, object]) -> None:
         folder = self._root / digest
         if (folder / MANIFEST).is_file():
-            os.utime(folder)
-            return
+            with suppress(FileNotFoundError):  # another process drops it just now
+                os.utime(folder)
+                return
         self._root.mkdir(parents=True, exist_ok=True)
         arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=self._root))
         try:
@@ -74,23 +77,25 @@ class ArtifactArchive:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
             (arriving / MANIFEST).write_text(json.dumps(manifest))
-            if not folder.is_dir():
+            try:
                 arriving.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster
+                    raise
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
         self._trim(keep=folder)
 
     def _trim(self, keep: Path) -> None:
-        """Drop what was kept longest ago, until the rest is within the limit."""
-        entries = [path for path in self._root.iterdir() if (path / MANIFEST).is_file()]
-        sizes = {path: _size_bytes(path) for path in entries}
-        excess = sum(sizes.values()) - self._limit_bytes
-        for path in sorted(entries, key=lambda path: path.stat().st_mtime):
+        """Drop what was kept longest ago, until the rest is within the limit; others may drop some at the same time."""
+        entries = [entry for path in self._root.iterdir() if (entry := _Entry.at(path))]
+        excess = sum(entry.size_bytes for entry in entries) - self._limit_bytes
+        for entry in sorted(entries, key=lambda entry: entry.used_ns):
             if excess <= 0:
                 return
-            if path != keep:
-                shutil.rmtree(path, ignore_errors=True)
-                excess -= sizes[path]
+            if entry.path != keep:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                excess -= entry.size_bytes
 
     def _find(self, digest: str) -> tuple[Path, dict[str, Any]]:
         folder = self._root / digest
@@ -100,5 +105,21 @@ class ArtifactArchive:
             raise UsageError(f"{folder}: what was measured is not kept any more", remedy=MEASURE_AGAIN) from error
 
 
-def _size_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+@dataclass(frozen=True)
+class _Entry:
+    """Something kept: its folder, its size and when it was last used."""
+
+    path: Path
+    size_bytes: int
+    used_ns: int
+
+    @classmethod
+    def at(cls, path: Path) -> _Entry | None:
+        """Return what a folder keeps; None if it keeps nothing, or nothing any more."""
+        try:
+            if not (path / MANIFEST).is_file():
+                return None
+            size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            return cls(path, size_bytes, path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return None

@@ -56,7 +56,7 @@ class DeviceRun:
         self._threads = device.settings.threads or job.protocol.threads
         protocol = replace(job.protocol, threads=self._threads)
         bench = Bench(device.name, protocol, sharing, emulated=device.emulated, shares=self._shares)
-        ledger = Ledger(device, protocol, store, bench, observer)
+        ledger = Ledger(device, protocol, store, bench, observer, [workload.name for workload in job.workloads])
         preparer = Preparer(device, job, protocol, store, quiet, inputs_folder, observer.say)
         self._bench, self._ledger = bench, ledger
         self._supply = Supply(device.name, job, preparer, bench, ledger, observer, self.clock)

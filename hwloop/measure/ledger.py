@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from hwloop.devices.fleet import Device
 from hwloop.measure.bench import Bench
 from hwloop.measure.cells import Cell, CellKey
@@ -13,12 +16,19 @@ from hwloop.verdict import verdict_of
 
 
 class Ledger:
-    """The measurements of one device in one run."""
+    """The measurements of one device in one run, under the names that its workloads have in this run."""
 
     def __init__(
-        self, device: Device, protocol: TimingProtocol, store: Store, bench: Bench, observer: Observer
+        self,
+        device: Device,
+        protocol: TimingProtocol,
+        store: Store,
+        bench: Bench,
+        observer: Observer,
+        names: Sequence[str],
     ) -> None:
         self.found: list[Measurement] = []
+        self._names = names
         self._device = device
         self._protocol = protocol
         self._store = store
@@ -43,7 +53,8 @@ class Ledger:
         self.keep(key, self._store.add_failure(subject, failure))
 
     def keep(self, key: CellKey, measurement: Measurement, *, reused: bool = False) -> None:
-        """Note a measurement that is in the store, perhaps from before."""
+        """Note a measurement that is in the store, perhaps from before and under another name."""
+        measurement = replace(measurement, subject=replace(measurement.subject, model=self._names[key.workload]))
         self.found.append(measurement)
         self._bench.settle(key)
         self._observer.finished(measurement, reused)

@@ -61,6 +61,7 @@ class Preparer:
         self._inputs_folder = inputs_folder
         self._say = say
         self._archive = ArtifactArchive()
+        self._taken: set[str] = set()  # measurements that cells of this run are at
 
     def provision(self, session: DeviceSession, runtime: Runtime) -> ProvisionedRuntime:
         """Bring a runtime to the device.
@@ -146,7 +147,10 @@ class Preparer:
         folder = artifact_folder(artifact)
         session.push([folder], blobs, Deadline.after(PUSH_S))
         resumed = None if self._job.fresh else self._store.unfinished(subject.key)
-        measurement_id, runs = resumed or (self._store.begin(subject), [])
+        if resumed is None or resumed[0] in self._taken:  # two models can become the same artifact
+            resumed = self._store.begin(subject), []
+        measurement_id, runs = resumed
+        self._taken.add(measurement_id)
         return Cell(key, workload, artifact, subject, folder, provisioned.folder, blobs, measurement_id, list(runs))
 
     def _subject(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from hwloop.errors import HwloopError, InfrastructureError
 from hwloop.measure.cells import CellKey
@@ -11,6 +13,7 @@ from hwloop.measure.device import DeviceRun
 from hwloop.measure.job import MeasureJob, Observer, Outcome
 from hwloop.measure.quiet import Quiet
 from hwloop.measure.sharing import Sharing
+from hwloop.measure.workload import Workload
 from hwloop.records import Measurement
 from hwloop.scratch import scratch_folder
 from hwloop.store import Store
@@ -21,13 +24,15 @@ WAIT_S = 1.0
 def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
     """Measure a job and return what came of it; everything measured is in the store by then.
 
-    A device that fails is told of in the outcome, and the others go on. Ctrl-C ends all of them; what was
-    measured stays, and the same job goes on from there.
+    A model that stands there several times, as parts of candidates do, is measured once. A device that fails is told
+    of in the outcome, and the others go on. Ctrl-C ends all of them; what was measured stays, and the same job goes on
+    from there.
 
     Raises:
         HwloopError: what is no device's fault, such as a store that cannot be written.
     """
     outcome = Outcome()
+    asked, job = job, replace(job, workloads=_distinct(job.workloads))
     describe(job.workloads, store)
     quiet = Quiet()
     sharing: Sharing[CellKey] = Sharing(job.sharing)
@@ -45,7 +50,7 @@ def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
                 for run in runs:
                     run.stop()
             _collect(futures, observer, outcome)
-    outcome.measurements = _in_order(job, [found for run in runs for found in run.finished])
+    outcome.measurements = _as_asked(asked, [found for run in runs for found in run.finished])
     outcome.clocks = {run.device.name: run.clock for run in runs}
     return outcome
 
@@ -72,14 +77,30 @@ def _collect(futures: dict[Future[None], DeviceRun], observer: Observer, outcome
                 raise
 
 
-def _in_order(job: MeasureJob, found: list[Measurement]) -> list[Measurement]:
-    """Sort by model, device and runtime as they were asked for."""
-    models = [workload.name for workload in job.workloads]
-    devices = [device.name for device in job.devices]
-    runtimes = [runtime.name for runtime in job.runtimes]
+def _distinct(workloads: Sequence[Workload]) -> list[Workload]:
+    """Return the first of each: workloads with the same model and the same inputs are the same."""
+    firsts: dict[tuple[str, str], Workload] = {}
+    for one in workloads:
+        firsts.setdefault(_identity(one), one)
+    return list(firsts.values())
 
-    def place(measurement: Measurement) -> tuple[int, int, int]:
-        subject = measurement.subject
-        return models.index(subject.model), devices.index(subject.device), runtimes.index(subject.runtime)
 
-    return sorted(found, key=place)
+def _identity(workload: Workload) -> tuple[str, str]:
+    return workload.model.digest, workload.inputs.digest
+
+
+def _as_asked(job: MeasureJob, found: Sequence[Measurement]) -> list[Measurement]:
+    """Return what was asked for, by model, device and runtime, each under the name that it was asked for by."""
+    measured_as = {_identity(one): one.name for one in _distinct(job.workloads)}
+    by_place = {(one.subject.model, one.subject.device, one.subject.runtime): one for one in found}
+    places = [
+        (workload, (measured_as[_identity(workload)], device.name, runtime.name))
+        for workload in job.workloads
+        for device in job.devices
+        for runtime in job.runtimes
+    ]
+    return [_named(by_place[place], workload.name) for workload, place in places if place in by_place]
+
+
+def _named(measurement: Measurement, name: str) -> Measurement:
+    return replace(measurement, subject=replace(measurement.subject, model=name))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hwloop.errors import StoreError
 from hwloop.store.comparison_tables import comparison_tables
 from hwloop.store.model_table import model_table
+from hwloop.store.search_tables import search_tables
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -85,7 +86,13 @@ def verdict_columns(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, comparison_tables, verdict_columns, model_table)
+MIGRATIONS: tuple[Migration, ...] = (
+    first_tables,
+    comparison_tables,
+    verdict_columns,
+    model_table,
+    search_tables,
+)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

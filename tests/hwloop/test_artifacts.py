@@ -1,6 +1,7 @@
 """What was measured is kept by content, checked when it is asked for, and dropped oldest first."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -60,3 +61,15 @@ def test_beyond_the_limit_the_oldest_go(tmp_path):
     assert archive.artifact(new.digest).digest == new.digest
     with pytest.raises(UsageError):
         archive.artifact(old.digest)
+
+
+def test_many_may_keep_and_drop_at_the_same_time(tmp_path):
+    artifacts = [made(tmp_path / f"source{number}", b"%d" % (number % 12)) for number in range(60)]
+
+    def work(artifact):
+        keep(ArtifactArchive(tmp_path / "kept", limit_bytes=2000), artifact, tmp_path)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, artifacts))
+    left = [path.name for path in (tmp_path / "kept").iterdir()]
+    assert left and not any(name.startswith(".arriving") for name in left)

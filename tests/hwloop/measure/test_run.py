@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -148,6 +149,24 @@ def test_what_the_store_has_is_not_pushed_and_not_measured_again(fleet, store, t
     fresh = measure(job(tmp_path, [fleet.add("one")], fresh=True), store, Silent())
     assert not {one.id for one in fresh.measurements} & {one.id for one in first.measurements}
     assert len(store.query(Filters())) == 4
+
+
+def test_equal_models_are_measured_once_and_told_of_under_every_name(fleet, store, tmp_path):
+    paths = [perceptron(tmp_path / "mlp.onnx"), perceptron(tmp_path / "twin.onnx")]
+    for name in ("mlp.onnx", "twin.onnx"):
+        assert (tmp_path / name).read_bytes() == paths[0].read_bytes()
+    twins = MeasureJob(load_workloads(paths, {}, {}, 0), [fleet.add("one")], [OnnxRuntime()], QUICK)
+    found = measure(twins, store, Silent()).measurements
+    assert [one.subject.model for one in found] == ["mlp", "twin"]
+    assert found[0].id == found[1].id
+
+
+def test_what_was_measured_under_another_name_is_told_of_under_the_new_one(fleet, store, tmp_path):
+    work = job(tmp_path, [fleet.add("one")])
+    before = measure(work, store, Silent()).measurements
+    path = (tmp_path / "mlp.onnx").rename(tmp_path / "renamed.onnx")
+    again = measure(replace(work, workloads=load_workloads([path], {}, {}, 0)), store, Silent()).measurements
+    assert [(one.subject.model, one.id) for one in again] == [("renamed", before[0].id)]
 
 
 def test_another_protocol_is_another_measurement(fleet, store, tmp_path):
