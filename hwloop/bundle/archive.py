@@ -75,7 +75,9 @@ def unpack(archive: Path, folder: Path) -> None:
         elif tarfile.is_tarfile(archive):
             _unpack_tar(archive, folder)
         else:
-            raise UsageError(f"{archive}: this is no bundle: neither a .zip nor a .tar, or a truncated one", remedy=AGAIN)
+            raise UsageError(
+                f"{archive}: this is no bundle: neither a .zip nor a .tar, or a truncated one", remedy=AGAIN
+            )
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, RuntimeError) as error:
         raise UsageError(f"{archive}: the archive is damaged or truncated: {error}", remedy=AGAIN) from error
     except OSError as error:

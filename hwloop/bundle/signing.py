@@ -49,9 +49,7 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
 
     content = _read(path, "--sign")
     load = (
-        serialization.load_ssh_private_key
-        if b"OPENSSH PRIVATE KEY" in content
-        else serialization.load_pem_private_key
+        serialization.load_ssh_private_key if b"OPENSSH PRIVATE KEY" in content else serialization.load_pem_private_key
     )
     try:
         key = load(content, None)

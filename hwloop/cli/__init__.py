@@ -7,6 +7,7 @@ import sys
 import typer
 
 from hwloop.cli import devices, emulator, predictor, results, spaces
+from hwloop.cli.bundles import verify
 from hwloop.cli.compare import compare
 from hwloop.cli.export import export
 from hwloop.cli.measure import measure
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command(name="measure")(measure)
 app.command(name="compare")(compare)
 app.command(name="export")(export)
+app.command(name="verify")(verify)
 app.command(name="train")(train)
 app.command(name="tune")(tune)
 app.add_typer(devices.app, name="devices")

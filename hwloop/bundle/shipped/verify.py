@@ -1,7 +1,7 @@
 """Checks this bundle: python3 verify.py [--json]
 
-Every file must be as the manifest says, this machine one that the bundle is for, and the outputs of the reference inputs
-those that are in the bundle. Needs python3 (3.8 or newer) alone: no packages, no network, no hwloop.
+Every file must be as the manifest says, this machine one that the bundle is for, and the outputs of the reference
+inputs those that are in the bundle. Needs python3 (3.8 or newer) alone: no packages, no network, no hwloop.
 
 Exit code: 0 good; 1 outputs differ; 2 damaged, or not for this machine.
 """

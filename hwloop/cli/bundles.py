@@ -1,0 +1,248 @@
+"""`hwloop export -o` and `hwloop verify`: bundles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hwloop.cli import units
+from hwloop.cli.compare import one_device
+from hwloop.cli.models import Asked, workloads_for
+from hwloop.cli.options import refuse_strange_runtimes
+from hwloop.cli.output import BAD_RESULT, print_json, say
+from hwloop.errors import UsageError
+
+if TYPE_CHECKING:
+    from hwloop.bundle.building import Bundle
+    from hwloop.bundle.checking import OpenedBundle
+    from hwloop.bundle.goods import Goods
+    from hwloop.bundle.sourcing import Place
+    from hwloop.bundle.verifying import Proof
+    from hwloop.records import Target
+    from hwloop.store import Store
+
+VERSION = re.compile(r"(\d+)\.(\d+)")
+USUAL_CPUS = {"x86_64": "x86-64", "aarch64": "generic"}
+VERIFY_S = 900.0
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """Where a bundle goes, what it is for, and who signs it. `target` is a triple, of a device that nobody asks."""
+
+    output: Path
+    device: str | None = None
+    target: str | None = None
+    cpu: str | None = None
+    features: list[str] = field(default_factory=list)
+    glibc: str = "2.28"
+    python: str = "3.11"
+    runtime: str | None = None
+    key_file: Path | None = None
+    devices_file: Path | None = None
+
+
+def export_bundles(asked: Asked, sizes: dict[str, int], options: BundleOptions, *, as_json: bool) -> None:
+    """Export what was asked for as bundles, and say what they are.
+
+    Raises:
+        UsageError, ModelError: something cannot be exported.
+        InfrastructureError: the device or the network failed.
+    """
+    from hwloop.bundle.building import make_bundle
+    from hwloop.paths import store_path
+    from hwloop.store import Store
+
+    with Store.open(store_path()) as store:
+        bundles = [
+            make_bundle(goods, output, options.key_file) for goods, output in _goods(asked, sizes, options, store)
+        ]
+    if as_json:
+        print_json([_item(bundle) for bundle in bundles])
+        return
+    for bundle in bundles:
+        typer.echo(_line(bundle))
+
+
+def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: Store) -> Iterator[tuple[Goods, Path]]:
+    """Yield what each bundle is made of, and where it goes."""
+    from hwloop.bundle.sourcing import goods_measured, goods_of
+    from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
+    from hwloop.exporter.runtimes.tvm import Tvm
+
+    runtimes = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
+    refuse_strange_runtimes([options.runtime] if options.runtime else [])
+    measurement_id = _measurement_id(asked)
+    if measurement_id:
+        measurement = store.get(measurement_id, with_runs=False)
+        subject = measurement.subject
+        if options.runtime not in (None, subject.runtime):
+            raise UsageError(
+                f"-r {options.runtime}: measurement {measurement_id} is of {subject.runtime}", remedy="Leave -r out."
+            )
+        place = _place(options, subject.device)
+        yield goods_measured(measurement, runtimes[subject.runtime](), place, store, say), options.output
+        return
+    with workloads_for(asked, sizes, {}) as (workloads, _):
+        outputs = _outputs(options.output, [workload.name for workload in workloads])
+        place, runtime = _place(options, None), runtimes[options.runtime or "tvm"]()
+        for workload, output in zip(workloads, outputs, strict=True):
+            yield goods_of(workload, runtime, place, store, say), output
+
+
+def _measurement_id(asked: Asked) -> str | None:
+    """Return the id of the measurement that was asked for, if it was one."""
+    if len(asked.words) != 1 or asked.space or asked.policy:
+        return None
+    (word,) = asked.words
+    path = Path(word)
+    return word if [path] == asked.paths() and not path.suffix and not path.exists() else None
+
+
+def _outputs(output: Path, names: list[str]) -> list[Path]:
+    """Return where each of some bundles goes: one takes the output itself, several stand in it as folders."""
+    from hwloop.bundle.archive import is_archive
+
+    if len(names) == 1:
+        return [output]
+    if is_archive(output.name):
+        raise UsageError(f"-o {output}: it takes one model, and here are {len(names)}", remedy="Name a folder.")
+    return [output / name.replace("/", "-") for name in names]
+
+
+def _place(options: BundleOptions, measured_on: str | None) -> Place:
+    from hwloop.bundle.sourcing import bare_place, place_of
+    from hwloop.devices.fleet import load_fleet
+
+    if options.target:
+        if options.device:
+            raise UsageError("-d and --target are two ways to say the same", remedy="Give one of them.")
+        return bare_place(_target(options), _version("--python", options.python))
+    name = options.device or measured_on
+    return place_of(one_device(load_fleet(options.devices_file).select([name] if name else [])), say)
+
+
+def _target(options: BundleOptions) -> Target:
+    from hwloop.records import Target
+
+    triple = options.target or ""
+    machine = triple.split("-", 1)[0]
+    if machine not in USUAL_CPUS or not triple.endswith("-linux-gnu"):
+        raise UsageError(
+            f"--target {triple}: hwloop knows no such target",
+            remedy=f"Use one of {', '.join(f'{known}-linux-gnu' for known in USUAL_CPUS)}.",
+        )
+    usual = ("+neon",) if machine == "aarch64" else ()
+    features = tuple(options.features) or usual
+    return Target(triple, options.cpu or USUAL_CPUS[machine], features, 1, _version("--glibc", options.glibc))
+
+
+def _version(option: str, text: str) -> tuple[int, int]:
+    found = VERSION.fullmatch(text)
+    if not found:
+        raise UsageError(f"{option} {text}: this is no version of two numbers, as in 2.28")
+    return int(found[1]), int(found[2])
+
+
+def _item(bundle: Bundle) -> dict[str, object]:
+    manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
+    return {
+        "bundle": str(bundle.path),
+        "bytes": bundle.size_bytes,
+        "content_bytes": bundle.content_bytes,
+        "manifest": manifest,
+    }
+
+
+def _line(bundle: Bundle) -> str:
+    runtime, target = bundle.manifest["runtime"], bundle.manifest["target"]
+    glibc = ".".join(map(str, target["glibc"]))
+    return (
+        f"{bundle.path}: {units.size(bundle.size_bytes)}, {runtime['name']} {runtime['version']} "
+        f"for {target['machine']} {target['cpu']}, glibc {glibc} or newer"
+    )
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What `hwloop export -o` wrote.")],
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", help="Verify it on this device.  [default: on this machine]")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="PUB", help="Run it only if this public key's owner signed it.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
+    devices_file: Annotated[
+        Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check every file of a bundle, run its reference inputs on its own runtime, and compare the outputs.
+
+    A device gets the bundle, by content, and runs its verify.py with python3 alone. Nothing of a bundle is run before
+    its files, and with --key its signature, were found to be right.
+
+    Exit code: 0 good; 1 outputs differ; 2 damaged, not signed by the key, not for the device, or wrong usage; 3 the
+    device failed.
+
+    \b
+    Examples:
+      hwloop verify model.zip
+      hwloop verify model.zip -d kitchen-pi
+      hwloop verify model.zip --key release.pub --json
+    """
+    from hwloop.bundle.checking import opened
+
+    with opened(bundle, key) as found:
+        proof = _prove(found, device, devices_file, wait=wait)
+        item = _proof_item(found, device, proof)
+    if as_json:
+        print_json(item)
+    elif proof.good:
+        typer.echo(f"good: {bundle}: {_signature(found)}; outputs differ by at most {proof.output_max_abs_err:.2g}")
+    else:
+        typer.echo(f"outputs differ: {bundle}: {proof.message}")
+    raise typer.Exit(0 if proof.good else BAD_RESULT)
+
+
+def _prove(found: OpenedBundle, device: str | None, devices_file: Path | None, *, wait: bool) -> Proof:
+    from hwloop.bundle.verifying import verify_here, verify_on
+    from hwloop.deadline import Deadline
+
+    if device is None:
+        return verify_here(found, Deadline.after(VERIFY_S))
+    from hwloop.devices.fleet import load_fleet
+    from hwloop.devices.transports.factory import open_session
+    from hwloop.measure.recovery import Patience
+    from hwloop.measure.waiting import take_lease, told_once
+
+    session = open_session(one_device(load_fleet(devices_file).select([device])), say)
+    try:
+        take_lease(session, "verifying a bundle", Patience(VERIFY_S), told_once(session.name, say), wait=wait)
+        return verify_on(session, found, Deadline.after(VERIFY_S))
+    finally:
+        session.close()
+
+
+def _proof_item(found: OpenedBundle, device: str | None, proof: Proof) -> dict[str, Any]:
+    return {
+        "bundle": str(found.path),
+        "device": device,
+        "verdict": "good" if proof.good else "outputs differ",
+        "message": proof.message,
+        "output_max_abs_err": proof.output_max_abs_err,
+        "signed": found.signed,
+        "signed_by": str(found.signed_by) if found.signed_by else None,
+        "artifact": found.manifest["artifact"],
+    }
+
+
+def _signature(found: OpenedBundle) -> str:
+    if found.signed_by:
+        return f"signed by {found.signed_by}"
+    return "signed, by whom was not asked (--key)" if found.signed else "not signed"
