@@ -21,7 +21,7 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first moment that zip knows
 LONG_AGO_S = 315532800
 FILE_MODE, PROGRAM_MODE = 0o644, 0o755
 PROGRAMS = ("verify.py", "sample.py")
-COMPRESSION = 9
+COMPRESSION = 6
 MOST_MEMBERS, MOST_BYTES = 50_000, 8 << 30
 ZIP, TARS, GZIPPED = ".zip", (".tar", ".tar.gz", ".tgz"), (".gz", ".tgz")
 AGAIN = "Copy or export it again."
@@ -32,10 +32,10 @@ def is_archive(name: str) -> bool:
     return name.endswith((ZIP, *TARS))
 
 
-def write_bundle(folder: Path, output: Path) -> None:
+def write_bundle(folder: Path, output: Path, compression: int = COMPRESSION) -> None:
     """Write a folder's files to `output`: a .zip, a .tar (.gz), or a new folder; at once or not at all.
 
-    Order, times, owners and modes are always the same.
+    Order, times, owners and modes are always the same. `compression` is zlib's level.
 
     Raises:
         UsageError: `output` cannot be written, or is a folder with something in it.
@@ -47,8 +47,13 @@ def write_bundle(folder: Path, output: Path) -> None:
             return
         with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
             try:
-                write = _write_zip if output.name.endswith(ZIP) else _write_tar
-                write(folder, file, gzipped=output.name.endswith(GZIPPED))
+                if output.name.endswith(ZIP):
+                    _write_zip(folder, file, compression)
+                elif output.name.endswith(GZIPPED):
+                    with gzip.GzipFile("", "wb", compression, file, mtime=LONG_AGO_S) as packed:
+                        _write_tar(folder, packed)
+                else:
+                    _write_tar(folder, file)
                 Path(file.name).chmod(FILE_MODE)
                 Path(file.name).replace(output)
             except BaseException:
@@ -102,21 +107,17 @@ def _write_folder(folder: Path, output: Path) -> None:
         made.replace(output)
 
 
-def _write_zip(folder: Path, file: IO[bytes], *, gzipped: bool) -> None:
+def _write_zip(folder: Path, file: IO[bytes], compression: int) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name in names_below(folder):
             entry = zipfile.ZipInfo(name, LONG_AGO)
             entry.external_attr = (stat.S_IFREG | _mode(name)) << 16
             entry.create_system = 3  # Unix, on whatever system this runs
             content = (folder / name).read_bytes()
-            archive.writestr(entry, content, zipfile.ZIP_DEFLATED, COMPRESSION)
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compression)
 
 
-def _write_tar(folder: Path, file: IO[bytes], *, gzipped: bool) -> None:
-    if gzipped:
-        with gzip.GzipFile("", "wb", COMPRESSION, file, mtime=LONG_AGO_S) as packed:
-            _write_tar(folder, packed, gzipped=False)  # type: ignore[arg-type]
-        return
+def _write_tar(folder: Path, file: IO[bytes] | gzip.GzipFile) -> None:
     with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name in names_below(folder):
             entry = tarfile.TarInfo(name)
@@ -146,6 +147,8 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
             if source is not None:
                 with closing(source):
                     _copy(source, target, member.size)
+        while opened.fileobj and opened.fileobj.read(1 << 20):
+            pass  # to the end, where gzip's checksum stands
 
 
 def _members(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

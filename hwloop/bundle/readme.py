@@ -12,11 +12,12 @@ TEXT = """\
 A model with all that it needs to run: {runtime} {version} on {machine}, glibc {glibc} or newer, Python {python}.
 It needs no packages and no network.
 
-    python3 verify.py                          # is everything as it was exported, and right on this machine?
-    python3 sample.py                          # run it once, on the reference inputs
-    python3 sample.py {input}=FILE --to .      # on your own: C order, little-endian; outputs are written to .
+    python3 verify.py     # is everything as it was exported, and right on this machine?
+    python3 sample.py     # run it once, on the reference inputs
+    python3 sample.py {input}=FILE --to .
 
-`verify.py` ends with 0 (good), 1 (outputs differ) or 2 (damaged, or not for this machine).
+The last runs it on values of your own (C order, little-endian), and writes the outputs to files in `.`; `sample.py`
+says more. `verify.py` ends with 0 (good), 1 (outputs differ) or 2 (damaged, or not for this machine).
 
 | | name | type | shape |
 |---|---|---|---|
@@ -29,7 +30,7 @@ In Python, `driver.model.Model` loads the model once and runs it as often as you
 {c_words}
 
 Everything that is known of the model, and the digest of each file, is in `manifest.json`. The licences of what is in
-`runtime/` are in `licences/`.
+`runtime/` are in `licences/`; what is beside it came from hwloop, under Apache-2.0.
 """
 C_WORDS = {
     "tvm": """\

@@ -97,9 +97,10 @@ def goods_measured(measurement: Measurement, runtime: Runtime, place: Place, sto
     if measurement.failure:
         raise UsageError(f"measurement {measurement.id} is a failure: {measurement.failure.message}")
     artifact = archive.artifact(subject.artifact_digest)
-    if artifact.target and artifact.target != place.target:
+    built_for = artifact.target
+    if built_for and built_for != place.target:
         raise UsageError(
-            f"{subject.model} was built for {artifact.target.triple} {artifact.target.cpu}, and {place.name} is no such",
+            f"{subject.model} was built for {built_for.triple} {built_for.cpu}, and {place.name} is another",
             remedy="Export the model's file for it, or name the device that it was measured on.",
         )
     files = archive.inputs(subject.inputs_digest)

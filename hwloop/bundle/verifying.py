@@ -67,7 +67,7 @@ def verify_on(session: DeviceSession, bundle: OpenedBundle, deadline: Deadline) 
         raise _not_for(bundle, f"on {session.name}", str(error)) from error
     with scratch_folder("bundle") as scratch:
         packed = scratch / "bundle.zip"
-        write_bundle(bundle.folder, packed)
+        write_bundle(bundle.folder, packed, compression=1)
         folder = Folder(archives=(Blob(packed, digest_file(packed)),))
         session.push([folder], [], deadline)
     ended = session.run_file(folder, PROGRAM, [AS_JSON], deadline)

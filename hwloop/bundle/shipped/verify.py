@@ -40,7 +40,7 @@ def read_manifest(folder: str) -> dict[str, Any]:
     path = os.path.join(folder, MANIFEST)
     try:
         with open(path, encoding="utf-8") as file:
-            manifest = json.load(file)
+            manifest: dict[str, Any] = json.load(file)
     except OSError as error:
         raise Refused("%s cannot be read: %s" % (MANIFEST, error.strerror))
     except (ValueError, RecursionError) as error:
