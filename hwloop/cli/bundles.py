@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hwloop.bundle.goods import Goods
     from hwloop.bundle.sourcing import Place
     from hwloop.bundle.verifying import Proof
-    from hwloop.records import Target
+    from hwloop.records import Measurement, Target
     from hwloop.store import Store
 
 VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -79,7 +79,7 @@ def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: S
     refuse_strange_runtimes([options.runtime] if options.runtime else [])
     measurement_id = _measurement_id(asked)
     if measurement_id:
-        measurement = store.get(measurement_id, with_runs=False)
+        measurement = _measurement(store, measurement_id)
         subject = measurement.subject
         if options.runtime not in (None, subject.runtime):
             raise UsageError(
@@ -93,6 +93,13 @@ def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: S
         place, runtime = _place(options, None), runtimes[options.runtime or "tvm"]()
         for workload, output in zip(workloads, outputs, strict=True):
             yield goods_of(workload, runtime, place, store, say), output
+
+
+def _measurement(store: Store, prefix: str) -> Measurement:
+    try:
+        return store.get(prefix, with_runs=False)
+    except UsageError as error:
+        raise UsageError(f"{prefix!r} is no file, and {error}", remedy=error.remedy) from error
 
 
 def _measurement_id(asked: Asked) -> str | None:

@@ -109,7 +109,7 @@ def test_a_device_that_is_lost_meanwhile_is_no_verdict(original, session):
 
 @pytest.mark.emulated
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("runtime", [Tvm, OnnxRuntime])
+@pytest.mark.parametrize("runtime", [Tvm, pytest.param(OnnxRuntime, marks=pytest.mark.slow)])
 def test_a_bundle_is_good_on_an_emulated_raspberry_pi(tmp_path, runtime):
     (workload,) = load_workloads([conv_net(tmp_path / "conv.onnx")], {}, {}, seed=0)
     with Store.open(tmp_path / "store.sqlite") as store:
