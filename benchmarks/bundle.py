@@ -6,10 +6,10 @@
 
 The model is the largest subnet of vit-mini in int8 (static), exported for this machine with TVM; the usual way is
 onnxruntime's wheel, numpy's wheel and the ONNX file. Sizes are told packed (a .zip; the wheels and the file as they are
-fetched) and unpacked. A cold start is from the start of a Python process, with the standard library alone, to the end of
-the first inference on one thread; both take turns, and so does the C sample, to its first word. On the emulated Raspberry
-Pi 4 the instructions of the same are counted from the process's first one, twice. Export is timed with an empty compile
-cache and again; what is downloaded was here before. The last line is JSON.
+fetched) and unpacked. A cold start is from the start of a Python process, with the standard library alone, to the end
+of the first inference on one thread; both take turns, and so does the C sample, to its first word. On the emulated
+Raspberry Pi 4 the instructions of the same are counted from the process's first one, twice. Export is timed with an
+empty compile cache and again; what is downloaded was here before. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -12,9 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from hwloop.artifacts import ArtifactArchive
+from hwloop.bundle.sourcing import place_of
 from hwloop.cli import app
 from hwloop.cli.output import error_lines
+from hwloop.deadline import Deadline
+from hwloop.devices.fleet import load_fleet
 from hwloop.errors import UsageError
+from hwloop.exporter.runtimes.tvm import VERSION, Tvm
+from hwloop.measure.workload import load_workloads
 from hwloop.paths import cache_dir
 from hwloop.records import Summary, Verdict
 from hwloop.store import Store
@@ -129,38 +134,28 @@ def test_what_was_measured_is_exported_as_it_was(world, monkeypatch):
     assert manifest["latency"]["median_ms"] == 1.25
     assert world.hwloop("verify", "measured").returncode == 0
     assert "1.25 ms a call on box with 1 thread" in (world.folder / "measured" / "README.md").read_text()
-    again = world.hwloop("export", "model.onnx", "-r", "onnxruntime", "-d", "box", "-o", "again", "--json")
+    again = world.hwloop("export", "model.onnx", "-d", "box", "-o", "again", "--json")
     assert json.loads(again.stdout)[0]["manifest"]["latency"]["measurement_id"] == measurement.id
-    other = world.hwloop("export", measurement.id, "-r", "tvm", "-o", "other")
+    other = world.hwloop("export", measurement.id, "-r", "onnxruntime", "-o", "other")
     assert other.returncode == 2
-    assert "is of onnxruntime" in other.stderr
+    assert "is of tvm" in other.stderr
 
 
 def measured(world):
-    """Store a measurement of the model with ONNX Runtime, as a measuring run does."""
-    from hwloop.deadline import Deadline
-    from hwloop.devices.fleet import load_fleet
-    from hwloop.devices.provision import provision
-    from hwloop.devices.transports.factory import open_session
-    from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
-    from hwloop.measure.workload import load_workloads
-
+    """Store a measurement of the model with TVM, as a measuring run does."""
     (workload,) = load_workloads([world.model], {}, {}, seed=0)
     (box,) = load_fleet(world.folder / "devices.yaml").select(["box"])
-    session = open_session(box, print)
-    found = provision(OnnxRuntime().needs(), "box", session.facts, Deadline.after(200), print)
-    session.close()
-    artifact = OnnxRuntime().build(workload.model, None, found.version, Deadline.after(60))
+    artifact = Tvm().build(workload.model, place_of(box, print).target, VERSION, Deadline.after(LIMIT_S))
     archive, inputs = ArtifactArchive(), workload.inputs
     archive.keep(artifact, inputs.write(world.folder / "inputs"), inputs.digest)
     archive.keep_reference(workload.model.digest, inputs.digest, inputs.write_reference(world.folder / "inputs"))
     subject = replace(
-        a_subject(device="box"),
+        a_subject(device="box", runtime="tvm"),
         model="model",
         model_digest=workload.model.digest,
         artifact_digest=artifact.digest,
         inputs_digest=inputs.digest,
-        runtime_version=found.version,
+        runtime_version=VERSION,
     )
     with Store.open(world.store) as store:
         return store.finish(store.begin(subject), Verdict.VALID, (), Summary(samples=30, median_ms=1.25))
