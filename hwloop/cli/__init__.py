@@ -7,13 +7,13 @@ import sys
 import typer
 
 from hwloop.cli import devices, emulator, predictor, results, spaces
-from hwloop.cli.bundles import verify
 from hwloop.cli.compare import compare
 from hwloop.cli.export import export
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
 from hwloop.cli.train import train
 from hwloop.cli.tune import tune
+from hwloop.cli.verify import verify
 from hwloop.errors import HwloopError
 
 INTERRUPTED = 130

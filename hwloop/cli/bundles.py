@@ -1,4 +1,4 @@
-"""`hwloop export -o` and `hwloop verify`: bundles."""
+"""`hwloop export -o`: bundles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,21 +14,18 @@ from hwloop.cli import units
 from hwloop.cli.compare import one_device
 from hwloop.cli.models import Asked, workloads_for
 from hwloop.cli.options import refuse_strange_runtimes
-from hwloop.cli.output import BAD_RESULT, print_json, say
+from hwloop.cli.output import print_json, say
 from hwloop.errors import UsageError
 
 if TYPE_CHECKING:
     from hwloop.bundle.building import Bundle
-    from hwloop.bundle.checking import OpenedBundle
     from hwloop.bundle.goods import Goods
     from hwloop.bundle.sourcing import Place
-    from hwloop.bundle.verifying import Proof
     from hwloop.records import Measurement, Target
     from hwloop.store import Store
 
 VERSION = re.compile(r"(\d+)\.(\d+)")
 USUAL_CPUS = {"x86_64": "x86-64", "aarch64": "generic"}
-VERIFY_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,7 @@ def export_bundles(asked: Asked, sizes: dict[str, int], options: BundleOptions, 
 def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: Store) -> Iterator[tuple[Goods, Path]]:
     """Yield what each bundle is made of, and where it goes."""
     from hwloop.bundle.sourcing import goods_measured, goods_of
+    from hwloop.cli.progress import counted
     from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
     from hwloop.exporter.runtimes.tvm import Tvm
 
@@ -91,8 +89,10 @@ def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: S
     with workloads_for(asked, sizes, {}) as (workloads, _):
         outputs = _outputs(options.output, [workload.name for workload in workloads])
         place, runtime = _place(options, None), runtimes[options.runtime or "tvm"]()
-        for workload, output in zip(workloads, outputs, strict=True):
-            yield goods_of(workload, runtime, place, store, say), output
+        with counted("making bundles", len(workloads)) as made:
+            for number, (workload, output) in enumerate(zip(workloads, outputs, strict=True), 1):
+                yield goods_of(workload, runtime, place, store, say), output
+                made(number)
 
 
 def _measurement(store: Store, prefix: str) -> Measurement:
@@ -173,83 +173,3 @@ def _line(bundle: Bundle) -> str:
         f"{bundle.path}: {units.size(bundle.size_bytes)}, {runtime['name']} {runtime['version']} "
         f"for {target['machine']} {target['cpu']}, glibc {glibc} or newer"
     )
-
-
-def verify(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What `hwloop export -o` wrote.")],
-    device: Annotated[
-        str | None, typer.Option("--device", "-d", help="Verify it on this device.  [default: on this machine]")
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option("--key", metavar="PUB", help="Run it only if this public key's owner signed it.")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for a device that others measure on.")] = True,
-    devices_file: Annotated[
-        Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """Check every file of a bundle, run its reference inputs on its own runtime, and compare the outputs.
-
-    A device gets the bundle, by content, and runs its verify.py with python3 alone. Nothing of a bundle is run before
-    its files, and with --key its signature, were found to be right.
-
-    Exit code: 0 good; 1 outputs differ; 2 damaged, not signed by the key, not for the device, or wrong usage; 3 the
-    device failed.
-
-    \b
-    Examples:
-      hwloop verify model.zip
-      hwloop verify model.zip -d kitchen-pi
-      hwloop verify model.zip --key release.pub --json
-    """
-    from hwloop.bundle.checking import opened
-
-    with opened(bundle, key) as found:
-        proof = _prove(found, device, devices_file, wait=wait)
-        item = _proof_item(found, device, proof)
-    if as_json:
-        print_json(item)
-    elif proof.good:
-        typer.echo(f"good: {bundle}: {_signature(found)}; outputs differ by at most {proof.output_max_abs_err:.2g}")
-    else:
-        typer.echo(f"outputs differ: {bundle}: {proof.message}")
-    raise typer.Exit(0 if proof.good else BAD_RESULT)
-
-
-def _prove(found: OpenedBundle, device: str | None, devices_file: Path | None, *, wait: bool) -> Proof:
-    from hwloop.bundle.verifying import verify_here, verify_on
-    from hwloop.deadline import Deadline
-
-    if device is None:
-        return verify_here(found, Deadline.after(VERIFY_S))
-    from hwloop.devices.fleet import load_fleet
-    from hwloop.devices.transports.factory import open_session
-    from hwloop.measure.recovery import Patience
-    from hwloop.measure.waiting import take_lease, told_once
-
-    session = open_session(one_device(load_fleet(devices_file).select([device])), say)
-    try:
-        take_lease(session, "verifying a bundle", Patience(VERIFY_S), told_once(session.name, say), wait=wait)
-        return verify_on(session, found, Deadline.after(VERIFY_S))
-    finally:
-        session.close()
-
-
-def _proof_item(found: OpenedBundle, device: str | None, proof: Proof) -> dict[str, Any]:
-    return {
-        "bundle": str(found.path),
-        "device": device,
-        "verdict": "good" if proof.good else "outputs differ",
-        "message": proof.message,
-        "output_max_abs_err": proof.output_max_abs_err,
-        "signed": found.signed,
-        "signed_by": str(found.signed_by) if found.signed_by else None,
-        "artifact": found.manifest["artifact"],
-    }
-
-
-def _signature(found: OpenedBundle) -> str:
-    if found.signed_by:
-        return f"signed by {found.signed_by}"
-    return "signed, by whom was not asked (--key)" if found.signed else "not signed"
