@@ -54,6 +54,7 @@ def write_bundle(folder: Path, output: Path, compression: int = COMPRESSION) -> 
                         _write_tar(folder, packed)
                 else:
                     _write_tar(folder, file)
+                file.flush()
                 Path(file.name).chmod(FILE_MODE)
                 Path(file.name).replace(output)
             except BaseException:
