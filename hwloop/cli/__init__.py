@@ -17,6 +17,7 @@ from hwloop.cli.report import report
 from hwloop.cli.search import search
 from hwloop.cli.train import train
 from hwloop.cli.tune import tune
+from hwloop.cli.verify import verify
 from hwloop.errors import HwloopError
 
 INTERRUPTED = 130
@@ -36,6 +37,7 @@ app.command(name="export")(export)
 app.command(name="search")(search)
 app.command(name="profile")(profile)
 app.command(name="report")(report)
+app.command(name="verify")(verify)
 app.command(name="train")(train)
 app.command(name="tune")(tune)
 app.add_typer(devices.app, name="devices")
