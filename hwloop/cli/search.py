@@ -48,6 +48,10 @@ def search(
         str, typer.Option(help="Quantization schemes to choose from, separated by commas.")
     ] = "fp32,int8-dynamic,int8-static",
     granularity: Annotated[str, typer.Option(help="What has a scheme of its own: layer, block or model.")] = "block",
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHOICE=VALUE,...", help="Leave a choice these values alone; repeatable."),
+    ] = None,
     examples: Annotated[
         int | None, typer.Option(min=1, help="Rank by the first so many examples; the front is judged on all of them.")
     ] = None,
@@ -107,7 +111,7 @@ def search(
     from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
     from hwloop.exporter.runtimes.tvm import Tvm
     from hwloop.records import TimingProtocol
-    from hwloop.search.loop.job import SearchJob, parse_schemes
+    from hwloop.search.loop.job import SearchJob, parse_choices, parse_schemes
 
     chosen = load_fleet(devices_file).select(device or [])
     protocol = TimingProtocol(processes=processes, seconds=seconds, relative_width=width, threads=threads, seed=seed)
@@ -128,6 +132,7 @@ def search(
             examples=examples,
             schemes=parse_schemes(schemes),
             granularity=granularity,
+            restricted=parse_choices(fix or []),
         )
         for group in ([chosen] if one_for_all else [[one] for one in chosen])
     ]

@@ -14,7 +14,7 @@ import onnxruntime
 
 from hwloop.devices.fleet import Device
 from hwloop.digests import digest_bytes
-from hwloop.errors import ModelError, UsageError
+from hwloop.errors import DeviceRestless, ModelError, UsageError
 from hwloop.measure import MeasureJob, Observer, measure
 from hwloop.measure.workload import Workload, load_workloads
 from hwloop.records import Candidate, Measurement, Verdict
@@ -68,12 +68,12 @@ class Bench:
         supernet = supernet_with(space, job.weights, job.seed)
         self._evaluator: Evaluator | None = None
         if job.task is None or ACCURACY not in job.goal.keys:
-            self._export = CandidateExporter(space, supernet, setting, seed=job.seed).export
+            self.export = CandidateExporter(space, supernet, setting, seed=job.seed).export
         else:
             task = load_task(job.task)
             data = task.data(inputs_of(space, setting))
             self._evaluator = Evaluator(space, supernet, setting, task, data)
-            self._export = self._evaluator.export
+            self.export = self._evaluator.export
 
     def trials(
         self, candidates: Sequence[Candidate], *, examples: int | None = None, fresh: bool = False
@@ -102,7 +102,7 @@ class Bench:
     def _exported(self, candidate: Candidate, folder: Path, examples: int | None) -> _Exported | Trial:
         """Export a candidate; one that cannot be is a trial without values."""
         try:
-            subnets = self._export(candidate)
+            subnets = self.export(candidate)
         except (ModelError, UsageError) as error:
             return Trial(candidate, None, f"it cannot be exported: {error}")
         label = f"{candidate.space.rpartition(':')[2]}-{candidate.digest[:8]}"
@@ -147,7 +147,20 @@ class Bench:
             again = [one for one in workloads if attempt == 0 or self._is_doubtful(one, found)]
             if again:
                 found |= self._run(again, fresh=fresh or attempt > 0)
+        self._refuse_unrest(found)
         return found
+
+    def _refuse_unrest(self, found: dict[tuple[str, str], Measurement]) -> None:
+        """Raise DeviceRestless where a device's figures can mostly not be trusted: they would teach nothing."""
+        for device in self._job.devices:
+            verdicts = [one.verdict for (_, name), one in found.items() if name == device.name]
+            if verdicts.count(Verdict.INVALID) > len(verdicts) / 2:
+                doubtful = [one for one in found.values() if one.verdict is Verdict.INVALID]
+                raise DeviceRestless(
+                    device.name,
+                    f"most of its figures cannot be trusted: {'; '.join(doubtful[0].reasons)}",
+                    remedy="End what else runs there, then give the same command: it goes on from here.",
+                )
 
     def _is_doubtful(self, workload: Workload, found: dict[tuple[str, str], Measurement]) -> bool:
         places = [(workload.name, device.name) for device in self._job.devices]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from hwloop.devices.fleet import Device
 from hwloop.digests import digest_file
 from hwloop.errors import UsageError
 from hwloop.exporter.runtimes.base import Runtime
 from hwloop.records import Scheme, TimingProtocol
+from hwloop.records.candidate import Value
 from hwloop.search.checkpoints import PRETRAINED, RANDOM
 from hwloop.search.genome import Genome
 from hwloop.search.goals import ACCURACY, LATENCY, Goal
@@ -46,6 +49,7 @@ class SearchJob:
     examples: int | None = None
     schemes: tuple[Scheme, ...] = USUAL_SCHEMES
     granularity: str = "block"
+    restricted: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if ACCURACY in self.goal.keys and self.task is None:
@@ -55,6 +59,7 @@ class SearchJob:
     def genome(self) -> Genome:
         """What candidates are made of: the space's choices, and the schemes that the runtime has kernels for."""
         space = load_space(self.space)
+        space = replace(space, choices=space.choices.restricted(self.restricted))
         found = genome_of(space, [self.runtime.name], self.granularity, self.schemes, sizes=self.sizes)
         return replace(found, space=self.space)
 
@@ -85,6 +90,7 @@ class SearchJob:
             "examples": self.examples,
             "schemes": [scheme.value for scheme in self.schemes],
             "granularity": self.granularity,
+            "restricted": {name: list(values) for name, values in self.restricted.items()},
         }
 
     def _weights(self) -> str:
@@ -108,3 +114,18 @@ def parse_schemes(words: str) -> tuple[Scheme, ...]:
             raise UsageError(f"there is no scheme {word.strip()!r}", remedy=f"The schemes are {', '.join(Scheme)}.")
         found.append(Scheme(word.strip()))
     return tuple(found)
+
+
+def parse_choices(words: Sequence[str]) -> dict[str, tuple[Value, ...]]:
+    """Return which values choices are left, from words like `depth=2,3`.
+
+    Raises:
+        UsageError: a word has another form.
+    """
+    found: dict[str, tuple[Value, ...]] = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        if not equals or not name or not values:
+            raise UsageError(f"{word!r}: this cannot be read", remedy="Write CHOICE=VALUE,VALUE.")
+        found[name] = tuple(yaml.safe_load(value) for value in values.split(","))
+    return found
