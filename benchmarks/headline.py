@@ -156,7 +156,7 @@ def compared(
     for name in names[1:]:
         words = ["compare", str(files[base]), str(files[name]), "-d", options.device, "-r", options.runtime, "--json"]
         item = hwloop([*words, "--seconds", str(options.compare_seconds)], options)
-        low, high = item["interval"]
+        low, high = item["ci99"]
         found[name] = {
             "times_faster": 1 / item["ratio"],
             "times_faster_interval": [1 / high, 1 / low],
