@@ -17,6 +17,9 @@ test: check
 	@PATH="$$PATH:/usr/sbin" command -v sshd >/dev/null || \
 		{ echo "Installing Debian's openssh-server for the SSH tests (1 MB)."; \
 		$(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends openssh-server; }
+	@command -v chromium >/dev/null || \
+		{ echo "Installing Debian's chromium for the tests of HTML pages (90 MB)."; \
+		$(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends chromium; }
 	@$(BIN)/hwloop emulator up pi4 --timeout 1500
 	$(BIN)/pytest -m "not slow and not chaos"
 

@@ -23,10 +23,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -38,9 +37,9 @@ from hwloop.learning.measuring import Measuring
 from hwloop.measure.job import Silent
 from hwloop.paths import store_path
 from hwloop.records import Candidate, Measurement, TimingProtocol, Verdict
-from hwloop.records.candidate import Value
 from hwloop.search.checkpoints import supernet_with
 from hwloop.search.evaluation import Evaluator
+from hwloop.search.loop.job import parse_choices
 from hwloop.search.recorded import Recipe, RecordedTable, append_result, begin_table
 from hwloop.search.spaces.registry import load_space
 from hwloop.search.strategies.base import Result
@@ -83,7 +82,7 @@ def record(options: argparse.Namespace) -> int:
     """Evaluate every candidate that the table does not have yet."""
     recipe = Recipe(
         options.space,
-        parse_restrictions(options.restrict),
+        parse_choices(options.restrict),
         options.blocks,
         options.schemes.split(","),
         [options.runtime],
@@ -151,17 +150,6 @@ def make_evaluator(options: argparse.Namespace) -> Evaluator:
     setting = space.setting()
     data = task.data(inputs_of(space, setting))
     return Evaluator(space, supernet_with(space, options.weights), setting, task, data, examples=options.examples)
-
-
-def parse_restrictions(words: Sequence[str]) -> Mapping[str, list[Value]]:
-    """Return the values of each choice that CHOICE=VALUE,VALUE words name."""
-    found = {}
-    for word in words:
-        choice, sign, values = word.partition("=")
-        if not sign or not values:
-            raise UsageError(f"--restrict {word!r} cannot be read", remedy="Write CHOICE=VALUE,VALUE.")
-        found[choice] = [yaml.safe_load(value) for value in values.split(",")]
-    return found
 
 
 if __name__ == "__main__":

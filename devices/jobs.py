@@ -89,11 +89,15 @@ def parse_reply(device: str, reply: Mapping[str, Any]) -> JobResult | Failure:
     """
     try:
         if "failure" in reply:
-            failure = reply["failure"]
-            return Failure(FailureKind(failure["kind"]), str(failure["message"]), str(failure["detail"]))
+            return parse_failure(reply["failure"])
         return _parse_result(reply["ok"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunnerError(device, f"the runner's result is not of the agreed form: {error!r}") from error
+
+
+def parse_failure(failure: Mapping[str, Any]) -> Failure:
+    """Return a candidate's failure; raises KeyError or ValueError for what is not of the agreed form."""
+    return Failure(FailureKind(failure["kind"]), str(failure["message"]), str(failure["detail"]))
 
 
 def _parse_result(result: Mapping[str, Any]) -> JobResult:

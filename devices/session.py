@@ -13,8 +13,9 @@ from hwloop.devices.agent import PRIVATE, Agent, exchange, read_reply
 from hwloop.devices.folders import Blob, Folder
 from hwloop.devices.jobs import JobResult, parse_evidence, parse_reply
 from hwloop.devices.lease import Holder, Owner
+from hwloop.devices.profiling import RawProfile, parse_profile
 from hwloop.devices.runner_file import runner_file
-from hwloop.devices.transports.base import Process, Transport
+from hwloop.devices.transports.base import Completed, Process, Transport
 from hwloop.errors import (
     DeviceBusy,
     DeviceDiskFull,
@@ -69,6 +70,13 @@ class Zygote:
             RunnerError: the zygote itself ended or broke its contract.
             DeviceTimeout: nothing came within the job's deadline and 15 s more; the zygote is dead then.
         """
+        return parse_reply(self._device, self._answer(request))
+
+    def profile(self, request: dict[str, object]) -> RawProfile | Failure:
+        """Profile an artifact in one fresh process; errors as those of `run`."""
+        return parse_profile(self._device, self._answer(request))
+
+    def _answer(self, request: dict[str, object]) -> dict[str, Any]:
         deadline = Deadline.after(float(request["deadline_s"]) + GRACE_S)  # type: ignore[arg-type]
         self._jobs += 1
         try:
@@ -79,7 +87,7 @@ class Zygote:
         except DeviceTimeout:
             self._process.kill()
             raise
-        return parse_reply(self._device, reply)
+        return reply
 
     def close(self) -> None:
         """End the zygote and the job that it may be running."""
@@ -288,6 +296,11 @@ class DeviceSession:
                 f"{needed_bytes / 1e6:.0f} MB must be pushed, and {self._cache} has {free_bytes / 1e6:.0f} MB free",
                 remedy="Free some space there, or set `cache_dir` in devices.yaml to a roomier disk.",
             )
+
+    def run_file(self, folder: Folder, name: str, words: Sequence[str], deadline: Deadline) -> Completed:
+        """Run a Python file of a pushed folder to its end, with the standard library alone."""
+        command = [self._python, "-I", "-S", f"{self._cache}/folders/{folder.digest}/{name}", *words]
+        return self._transport.run(command, deadline)
 
     def start_duel(self) -> Process:
         """Start the process that times contestants in turns; it ends with the session."""

@@ -58,3 +58,8 @@ def test_every_package_of_the_tree_is_listed():
             dotted = ".".join(init.parent.relative_to(ROOT).parts)
             found.add(dotted if top == "hwloop" else f"hwloop.{dotted}")
     assert listed == found
+
+
+def test_what_pages_are_made_of_is_in_the_wheel(names):
+    for path in (ROOT / "hwloop" / "report" / "page").iterdir():
+        assert f"hwloop/report/page/{path.name}" in names

@@ -105,6 +105,7 @@ REQUESTS: dict[str, dict[str, Form]] = {
         "counted_calls": whole(0, 1 << 20),
     },
     "turns": run,
+    "profile": {**run, "calls": whole(1, 10_000), "counted": whole(0, 1)},
     # to a process that takes turns
     "turn": {"calls": whole(1, 1 << 20)},
     "end": {},

@@ -86,8 +86,27 @@ def sample(call: Callable[[], None], job: dict[str, Any], look: Callable[[], Non
     return samples
 
 
+def clock_ns() -> int:
+    """Return the monotonic clock in nanoseconds."""
+    return time.perf_counter_ns()
+
+
 MARK_NUMBER, MARK_MAGIC = 141, 0x68776C6F6F70
 COUNT_WARMUP_CALLS = 2
+
+
+class Counter:
+    """The guest instructions of this process so far, as the emulator's plugin tells at marks that it sees."""
+
+    def __init__(self) -> None:
+        self.count = ctypes.c_uint64(0)
+        self.mark = (ctypes.c_long(MARK_NUMBER), ctypes.c_ulong(MARK_MAGIC), ctypes.byref(self.count))
+        self.libc = ctypes.CDLL(None)
+
+    def read(self) -> int:
+        """Make a mark and return the count; 0 where no plugin counts."""
+        self.libc.syscall(*self.mark)
+        return self.count.value
 
 
 def count_instructions(call: Callable[[], None], calls: int) -> dict[str, Any]:

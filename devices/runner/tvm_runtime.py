@@ -7,10 +7,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .failed import Failed
+from .sampling import middle
+from .tensors import content
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from .profiling import Kernels
     from .runtimes import Output
 
 
@@ -49,7 +52,10 @@ class ErrorCell(ctypes.Structure):
     _fields_ = [("kind", ByteArray), ("message", ByteArray)]
 
 
-FFI_INT, FFI_BOOL, FFI_DLTENSOR, FFI_RAW_STRING = 1, 2, 7, 8
+FFI_INT, FFI_BOOL, FFI_DLTENSOR, FFI_RAW_STRING, FFI_SMALL_STRING, FFI_STRING, FFI_FUNCTION = 1, 2, 7, 8, 11, 65, 68
+SAFE_CALL = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(FfiAny), ctypes.c_int32, ctypes.POINTER(FfiAny)
+)
 FFI_FIRST_OBJECT = 64
 OBJECT_HEADER_BYTES = 24
 CPU = 1
@@ -68,7 +74,7 @@ class TvmRuntime:
         ctypes.CDLL(os.path.join(folder, "libtvm_runtime.so"), mode=mode)
 
     def load(self, path: str, job: dict[str, Any]) -> None:
-        """Make a Relax virtual machine of one compiled model; its inputs are set once."""
+        """Make a Relax virtual machine of one compiled model, and set its inputs."""
         os.environ["TVM_NUM_THREADS"] = str(job["threads"])
         load_file = ctypes.c_void_p()
         self.check(self.ffi.TVMFFIFunctionGetGlobal(byte_array("ffi.ModuleLoadFromFile"), ctypes.byref(load_file)))
@@ -79,12 +85,18 @@ class TvmRuntime:
         executable = self.invoke(load_file, path)
         self.machine = self.invoke(self.method(executable, "vm_load_executable"))
         self.invoke(self.method(self.machine, "vm_initialization"), CPU, 0, POOLED_ALLOCATOR)
-        self.keep = [dl_tensor(spec) for spec in job["inputs"]]
-        tensors = [tensor for tensor, _ in self.keep]
-        self.invoke(self.method(self.machine, "set_input"), "main", *tensors)
+        self.bind(job)
         self.arguments, self.texts = self.arguments_of(["main"])
         self.stateful = self.method(self.machine, "invoke_stateful")
         self.output_names = [spec["name"] for spec in job["outputs"]]
+
+    def bind(self, job: dict[str, Any]) -> None:
+        """Set the inputs to their data."""
+        self.keep = [dl_tensor(spec) for spec in job["inputs"]]
+        tensors = [tensor for tensor, _ in self.keep]
+        set_input = self.method(self.machine, "set_input")
+        self.invoke(set_input, "main", *tensors)
+        self.release(set_input.value)
 
     def call(self) -> None:
         """Run the model once."""
@@ -92,17 +104,40 @@ class TvmRuntime:
         if self.ffi.TVMFFIFunctionCall(self.stateful, self.arguments, 1, ctypes.byref(result)):
             self.check(1)
 
+    def profile(self, path: str, job: dict[str, Any], warm: int, calls: int, clock: Callable[[], int]) -> Kernels:
+        """Return what each kernel cost in some calls, by `clock`, through the virtual machine's hook around calls."""
+        hook = CallHook(clock)
+        function = ctypes.c_void_p()
+        self.check(self.ffi.TVMFFIFunctionCreate(None, hook.entry, None, ctypes.byref(function)))
+        self.invoke(self.method(self.machine, "set_instrument"), FfiAny(FFI_FUNCTION, 0, function.value))
+        for _ in range(warm):
+            self.call()
+        hook.costs.clear()
+        for _ in range(calls):
+            self.call()
+        # The cheapest of the machine's own functions does next to nothing: what it costs is the hook.
+        own = min((middle(costs) for name, costs in hook.costs.items() if name.startswith("vm.")), default=0)
+        return [(name, "", [max(0, round(cost - own)) for cost in costs]) for name, costs in hook.costs.items()]
+
     def outputs(self) -> list[Output]:
         """Return (name, type, shape, bytes) of every output of the last call."""
         get_output = self.method(self.machine, "get_output")
-        arity = self.invoke(self.method(self.machine, "get_output_arity"), "main").value
+        get_arity = self.method(self.machine, "get_output_arity")
+        arity = self.invoke(get_arity, "main").value
         is_tuple = arity < 1 << 63  # as a signed number it is -1 for a lone tensor
         found = []
         for index, name in enumerate(self.output_names):
             where = ["main", index] if is_tuple else ["main"]
             tensor = self.invoke(get_output, *where)
             found.append((name,) + tensor_content(tensor.value + OBJECT_HEADER_BYTES))
+            self.release(tensor.value)
+        self.release(get_output.value)
+        self.release(get_arity.value)
         return found
+
+    def release(self, address: int | None) -> None:
+        """Give up an object that a call returned."""
+        self.check(self.ffi.TVMFFIObjectDecRef(ctypes.c_void_p(address)))
 
     def method(self, module: FfiAny, name: str) -> ctypes.c_void_p:
         """Return a module's function."""
@@ -149,6 +184,47 @@ class TvmRuntime:
         raise Failed("load failed", ctypes.string_at(cell.message.data, cell.message.size).decode(errors="replace"))
 
 
+class CallHook:
+    """Hears of each function before and after Relax's virtual machine calls it; keeps what the calls cost by name.
+
+    A function that calls others is told without what they cost.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.clock = clock
+        self.costs: dict[str, list[int]] = {}
+        self.open: list[list[Any]] = []  # name, start, what is within
+        self.entry = SAFE_CALL(self.hear)
+
+    def hear(self, _self: int, arguments: Any, count: int, result: Any) -> int:
+        """Take (function, name, whether before, its result, its arguments...); return 0: the call goes on."""
+        now = self.clock()
+        if arguments[2].value & 1:
+            self.open.append([text_of(arguments[1]), 0, 0])
+        else:
+            name, start, within = self.open.pop()
+            self.costs.setdefault(name, []).append(max(0, now - start - within))
+            if self.open:
+                self.open[-1][2] += now - start
+        result[0].type_index, result[0].value = FFI_INT, 0
+        if self.open and not self.open[-1][1]:
+            self.open[-1][1] = self.clock()
+        return 0
+
+
+def text_of(value: FfiAny) -> str:
+    """Return a string that tvm-ffi passes in one of its three forms."""
+    if value.type_index == FFI_RAW_STRING:
+        return ctypes.string_at(value.value).decode(errors="replace")
+    if value.type_index == FFI_SMALL_STRING:
+        inline: bytes = value.value.to_bytes(8, "little")[: value.padding]
+        return inline.decode(errors="replace")
+    if value.type_index == FFI_STRING:
+        found = ByteArray.from_address(value.value + OBJECT_HEADER_BYTES)
+        return ctypes.string_at(found.data, found.size).decode(errors="replace")
+    return "?"
+
+
 def byte_array(text: str) -> Any:
     """Return a reference to a TVMFFIByteArray."""
     return ctypes.byref(ByteArray(text.encode(), len(text)))
@@ -156,8 +232,7 @@ def byte_array(text: str) -> Any:
 
 def dl_tensor(spec: dict[str, Any]) -> tuple[DLTensor, Any]:
     """Return a tensor over an input's data, and the aligned memory that it points to."""
-    with open(spec["path"], "rb") as file:
-        data = file.read()
+    data = content(spec)
     memory = ctypes.create_string_buffer(len(data) + ALIGNMENT_BYTES)
     start = ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT_BYTES
     ctypes.memmove(start, data, len(data))

@@ -15,6 +15,7 @@ from .cache import Cache
 from .failed import Failed
 from .job import work
 from .lease import join
+from .profiling import profile
 from .requests import checked
 from .runtimes import RUNTIMES
 from .turns import take_turns
@@ -46,8 +47,10 @@ def in_child(runtime: Runtime, cache: Cache, stderr_fd: int, jobs: array[int]) -
         job = checked(parse(line))
         # SIGALRM ends even a process that hangs in native code.
         signal.setitimer(signal.ITIMER_REAL, job["deadline_s"])
-        turns = job["op"] == "turns"
-        message = {"ok": take_turns(runtime, cache, job, lines, host) if turns else work(runtime, cache, job)}
+        if job["op"] == "turns":
+            message = {"ok": take_turns(runtime, cache, job, lines, host)}
+        else:
+            message = {"ok": (profile if job["op"] == "profile" else work)(runtime, cache, job)}
     except Failed as error:
         message = failure(error.kind, str(error), stderr_fd)
     except MemoryError:

@@ -13,6 +13,7 @@ import tvm_ffi
 from tvm import IRModule
 
 from hwloop.digests import digest_json
+from hwloop.exporter.kernel_labels import KernelLabels
 
 NAME_DIGITS = 32
 
@@ -32,6 +33,16 @@ class KernelObjects:
             name: f"kernel_{digest_json([digest, tvm_ffi.structural_hash(module[name])])[:NAME_DIGITS]}"
             for name, digest in digests.items()
         }
+
+    def label(self, names: Mapping[str, str], rules: Mapping[str, str]) -> None:
+        """Write down what a model calls its kernels, and by which rule they were made, for whoever reads a profile.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        labels = KernelLabels(self._folder)
+        for name, kernel in names.items():
+            labels.write(kernel, name, rules.get(name, "no rule"))
 
     def objects(self, kernels: Mapping[Any, Any], target: Any) -> list[Path]:
         """Return the object files of kernels by their global variables; what is not there is compiled.

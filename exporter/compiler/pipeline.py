@@ -53,7 +53,9 @@ def compile_module(
     with building(target):
         made = schedule_kernels(fused, machine, schedules)
         if objects:
-            named = rename_kernels(made.module, objects.names(made.module, made.digests))
+            names = objects.names(made.module, made.digests)
+            objects.label(names, made.rules)
+            named = rename_kernels(made.module, names)
             executable, files = _build_apart(named, target, objects)
         else:
             executable, files = build(made.module, target), []

@@ -17,6 +17,7 @@ from hwloop.deadline import Deadline
 from hwloop.errors import InfrastructureError, UsageError
 from hwloop.exporter.compile_cache import CompileCache, CompiledFile
 from hwloop.exporter.compile_jobs import LIBRARY, Compiled, CompileJob, compile_apart
+from hwloop.exporter.kernel_labels import KernelLabels
 from hwloop.exporter.model import Model
 from hwloop.exporter.schedules import Schedules
 from hwloop.exporter.toolchain import linkers_for
@@ -91,6 +92,10 @@ class Tvm:
             target=target,
             notes=_notes(found.unscheduled),
         )
+
+    def kernel_label(self, kernel: str, target: Target) -> tuple[str, str]:
+        """Return what a kernel of a built model does, and the rule that made it, in words that a profile shows."""
+        return KernelLabels(self._cache.objects([COMPILER, _words(target)])).read(kernel)
 
     def _find_or_compile(self, model: Model, target: Target, deadline: Deadline) -> CompiledFile | Failure:
         """Return the compiled file; which of the tuned kernels a model has is known once it compiled."""
@@ -183,6 +188,7 @@ def _with(recipe: dict[str, object], kernels: Sequence[str], schedules: Schedule
 def _recipe(model: Model, target: Target) -> dict[str, object]:
     return {
         "pipeline": PIPELINE,
+        "labels": 1,  # what was compiled before kernels had labels is compiled again, to the same code
         "version": [VERSION, FFI_VERSION],
         "model": model.digest,
         "shapes": [list(spec.shape) for spec in model.inputs],

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -201,11 +200,12 @@ def _ask_each(names: list[str] | None, file: Path | None) -> list[_Answer]:
     """Ask every chosen device, all at once; the answers come in the order of the fleet."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from hwloop.cli.progress import busy
     from hwloop.devices.fleet import load_fleet
 
-    chosen = load_fleet(file).select(names or [])
+    chosen = load_fleet(file).select_reached(names or [])
     title = f"Asking {len(chosen)} device{'s' if len(chosen) != 1 else ''}"
-    with _waiting(title), ThreadPoolExecutor(AT_ONCE) as pool:
+    with busy(title), ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(_ask, chosen))
 
 
@@ -273,18 +273,6 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(soft_wrap=not sys.stdout.isatty())
-
-
-@contextmanager
-def _waiting(title: str) -> Iterator[None]:
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(title):
-        yield
 
 
 app.command(epilog="Example: hwloop devices release kitchen-pi")(devices_upkeep.release)

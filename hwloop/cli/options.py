@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from hwloop.cli.output import say
 from hwloop.errors import UsageError
 
 RUNTIMES = ("onnxruntime", "tvm")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True)
@@ -53,3 +58,30 @@ def refuse_strange_runtimes(names: Sequence[str]) -> None:
     for name in names:
         if name not in RUNTIMES:
             raise UsageError(f"there is no runtime {name!r}", remedy=f"The runtimes are {', '.join(RUNTIMES)}.")
+
+
+def installed_runtimes() -> list[str]:
+    """Return the runtimes that models can be built for here, and say which one is missing."""
+    if importlib.util.find_spec("tvm"):
+        return list(RUNTIMES)
+    say("TVM's compiler is not installed (pip install 'hwloop[tvm]'), so onnxruntime alone is measured.")
+    return ["onnxruntime"]
+
+
+def parse_moment(option: str, text: str) -> datetime | None:
+    """Return the moment that `text` names: so long ago, or a date and time, local unless it names a zone.
+
+    Raises:
+        UsageError: the text is no time; "" is none, too.
+    """
+    if not text:
+        return None
+    ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
+    try:
+        if ago:
+            return datetime.now(UTC) - timedelta(seconds=float(ago[1]) * SECONDS[ago[2]])
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} {text}: this is no time", remedy="Write 90m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00."
+        ) from None

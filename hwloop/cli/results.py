@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwloop.cli.output import print_json, say
+from hwloop.cli.carrying import import_notes
+from hwloop.cli.options import parse_moment
+from hwloop.cli.output import BAD_RESULT, print_json, say
 from hwloop.errors import UsageError
 from hwloop.paths import store_path
 from hwloop.records import Measurement, Verdict
@@ -28,7 +28,6 @@ app = typer.Typer(
 
 TABLE_LIMIT = 50
 PLAIN_WIDTH = 140  # of a table that goes to a file or a pipe
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 EXAMPLES = """
 Examples:
 
@@ -70,8 +69,8 @@ def results(
         runtimes=runtime or (),
         models=model or (),
         verdicts=[_verdict(name) for name in verdict or ()],
-        since=_moment("--since", since),
-        until=_moment("--until", until),
+        since=parse_moment("--since", since),
+        until=parse_moment("--until", until),
         latest_only=not every,
         limit=limit,
     )
@@ -93,6 +92,36 @@ def show(
     from hwloop.cli.show import print_measurement
 
     print_measurement(_console(), found)
+
+
+@app.command("import", epilog="Example: hwloop results import job.results")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `python3 job.pyz` wrote on the device.")],
+    job: Annotated[
+        Path | None, typer.Option(metavar="FILE.pyz", help="The job's archive, where another store wrote it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Take in the results of a job that was carried to a device; what the store has is not doubled.
+
+    Exit code: 0 all is in the store; 1 outputs are wrong; 2 the file is damaged, or of another job.
+    """
+    from hwloop.carried import import_results
+    from hwloop.verdict import OUTPUTS_DIFFER
+
+    with _open_store() as store:
+        found = import_results(file, store, job)
+    if as_json:
+        print_json([one.as_json() for one in found.measurements])
+    elif found.measurements:
+        from hwloop.cli.table import measurement_table
+
+        console = _console()
+        console.print(measurement_table(found.measurements, console.width, ids=True))
+    for line in import_notes(found):
+        say(line)
+    wrong = any(reason.startswith(OUTPUTS_DIFFER) for one in found.measurements for reason in one.reasons)
+    raise typer.Exit(BAD_RESULT if wrong else 0)
 
 
 def _list(store: Store, filters: Filters, as_json: bool, csv: Path | None, parquet: Path | None, samples: bool) -> None:
@@ -159,19 +188,4 @@ def _verdict(name: str) -> Verdict:
     except ValueError:
         raise UsageError(
             f"--verdict {name}: there is no such verdict", remedy="It is VALID, INVALID or FAILED."
-        ) from None
-
-
-def _moment(option: str, text: str) -> datetime | None:
-    """Return the moment that `text` names: so long ago, or a date and time, local unless it names a zone."""
-    if not text:
-        return None
-    ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
-    try:
-        if ago:
-            return datetime.now(UTC) - timedelta(seconds=float(ago[1]) * UNITS[ago[2]])
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option} {text}: this is no time", remedy="Write 90m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00."
         ) from None

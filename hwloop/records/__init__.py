@@ -17,6 +17,7 @@ from hwloop.records.measurement import (
     Verdict,
 )
 from hwloop.records.model_facts import ModelFacts, TrainingRow
+from hwloop.records.profile import KernelCost, Profile, StoredProfile
 from hwloop.records.protocol import ProcessBudget, TimingProtocol
 
 __all__ = [
@@ -30,15 +31,18 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Kernel",
+    "KernelCost",
     "KernelKind",
     "Limits",
     "Measurement",
     "ModelFacts",
     "ProcessBudget",
     "ProcessRun",
+    "Profile",
     "QuantPolicy",
     "RuntimeNeeds",
     "Scheme",
+    "StoredProfile",
     "Subject",
     "Summary",
     "Target",

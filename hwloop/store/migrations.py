@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hwloop.errors import StoreError
 from hwloop.store.comparison_tables import comparison_tables
 from hwloop.store.model_table import model_table
+from hwloop.store.profile_tables import profile_tables
 from hwloop.store.search_tables import search_tables
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -92,6 +93,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     verdict_columns,
     model_table,
     search_tables,
+    profile_tables,
 )
 
 

@@ -46,6 +46,11 @@ class Models:
         found = self._store.read("SELECT * FROM model WHERE digest = ? ORDER BY rowid DESC LIMIT 1", [digest])
         return self._store.parsed(_facts, found[0]) if found else None
 
+    def candidates(self) -> dict[str, Candidate]:
+        """Return the candidate that each model was exported from, by the model's digest; other models are left out."""
+        found = self._store.read("SELECT digest, candidate FROM model WHERE candidate IS NOT NULL", [])
+        return {row["digest"]: self._store.parsed(_candidate, row) for row in found}
+
     def training_rows(
         self, device_identity: str, runtime: str, runtime_version: str, *, threads: int = 1, batch: int = 1
     ) -> list[TrainingRow]:
@@ -87,6 +92,10 @@ def _facts(row: sqlite3.Row) -> ModelFacts:
         replace(costs, kernels=tuple(distinct[place] for place in packed["order"])),
         Candidate.from_json(json.loads(candidate)) if candidate else None,
     )
+
+
+def _candidate(row: sqlite3.Row) -> Candidate:
+    return Candidate.from_json(json.loads(row["candidate"]))
 
 
 def _training_row(row: sqlite3.Row) -> TrainingRow:

@@ -38,6 +38,7 @@ GOOD = [
     {"op": "trim", "limit_bytes": 0, "keep": [DIGEST]},
     {"op": "job", **JOB},
     {"op": "turns", **RUN},
+    {"op": "profile", **RUN, "calls": 50, "counted": 0},
     {"op": "turn", "calls": 3},
     {"op": "end"},
     {
