@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--objectives", default="accuracy,latency,size")
     parser.add_argument("--constraint", action="append", default=[], help="repeatable")
     parser.add_argument("--budget", type=int, default=120, help="measurements a search")
-    parser.add_argument("--batch", type=int, default=10, help="candidates asked for at once")
+    parser.add_argument("--batch", type=int, default=5, help="candidates asked for at once")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     names = options.strategy or list(NAMES)

@@ -106,13 +106,17 @@ def noisy_factor(covariance: Floats, noise: float) -> tuple[Floats, bool]:
     return factor
 
 
-def tuned_covariance(rows: Floats, target: Floats, scale: Floats) -> tuple[Covariance, float]:
-    """Return the most probable covariance and noise variance of `target`, the values times `scale` plus noise."""
+def tuned_covariance(rows: Floats, target: Floats, scale: Floats, breadth: float = 1.0) -> tuple[Covariance, float]:
+    """Return the most probable covariance and noise variance of `target`, the values times `scale` plus noise.
+
+    The priors of slopes and lengths are `breadth` times as broad as usual: where rows are few, narrow ones err less.
+    """
     columns = rows.shape[1]
     squares = (rows[:, None, :] - rows[None]) ** 2
     scales = np.outer(scale, scale)
     noise_mean = PRIOR_NOISE[0] + float(np.log(target.std()))
-    priors = [PRIOR_SLOPE] * columns + [PRIOR_LENGTH] * columns + [PRIOR_AMPLITUDE, (noise_mean, PRIOR_NOISE[1])]
+    slope, length = ((mean, breadth * deviation) for mean, deviation in (PRIOR_SLOPE, PRIOR_LENGTH))
+    priors = [slope] * columns + [length] * columns + [PRIOR_AMPLITUDE, (noise_mean, PRIOR_NOISE[1])]
     centre, width = np.array(priors).T
     identity = np.eye(len(target))
 
@@ -128,12 +132,12 @@ def tuned_covariance(rows: Floats, target: Floats, scale: Floats) -> tuple[Covar
         solved, inverse = cho_solve(factor, target), cho_solve(factor, identity)
         value = 0.5 * target @ solved + np.log(np.diag(factor[0])).sum() + 0.5 * (((point - centre) / width) ** 2).sum()
         pull = inverse - np.outer(solved, solved)  # twice the derivative by each covariance
-        slope = np.empty_like(point)
-        slope[:columns] = covariance.slopes * np.einsum("ij,ij->j", rows, (pull * scales) @ rows)
-        slope[columns : 2 * columns] = 0.5 * covariance.lengths * np.einsum("ij,ijk->k", pull * smooth, squares)
-        slope[-2] = (pull * smooth).sum()
-        slope[-1] = (noise - LEAST_NOISE**2) * np.trace(pull)
-        return float(value), slope + (point - centre) / width**2
+        rise = np.empty_like(point)
+        rise[:columns] = covariance.slopes * np.einsum("ij,ij->j", rows, (pull * scales) @ rows)
+        rise[columns : 2 * columns] = 0.5 * covariance.lengths * np.einsum("ij,ijk->k", pull * smooth, squares)
+        rise[-2] = (pull * smooth).sum()
+        rise[-1] = (noise - LEAST_NOISE**2) * np.trace(pull)
+        return float(value), rise + (point - centre) / width**2
 
     bounds = list(zip(centre - 6 * width, centre + 6 * width, strict=True))
     found = minimize(improbability, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MOST_STEPS})

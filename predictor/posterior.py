@@ -17,6 +17,7 @@ from hwloop.predictor.features import Floats
 from hwloop.predictor.gaussian_process import Covariance, noisy_factor, tuned_covariance
 from hwloop.predictor.standard import Standard
 
+BREADTH = 0.5  # of the priors: a search has a few dozen results for dozens of features
 CONFIDENCE = 0.9
 DEVIATIONS = 1.645  # that hold 90 % of a normal distribution
 SCALES = (0.7, 2.5)  # a scale from a dozen results may be far off
@@ -44,7 +45,9 @@ class Posterior:
         centre, spread = float(target.mean()), float(target.std()) or 1.0
         found = (target - centre) / spread
         ones = np.ones(len(found))
-        covariance, noise = tuned_covariance(rows, found, ones) if found.any() else (_flat(rows.shape[1]), 1e-4)
+        covariance, noise = (
+            tuned_covariance(rows, found, ones, BREADTH) if found.any() else (_flat(rows.shape[1]), 1e-4)
+        )
         factor = noisy_factor(covariance(rows, rows), noise)
         inverse = np.asarray(cho_solve(factor, np.eye(len(found))))
         weights = inverse @ found

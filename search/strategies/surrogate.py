@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 
 import numpy as np
 
@@ -39,8 +40,8 @@ class Surrogate:
 
     def __init__(self, genome: Genome, goal: Goal, seed: int) -> None:
         self._genome, self._goal = genome, goal
-        random = np.random.default_rng(seed)
-        self._columns = distinct_columns(genome.coding.encode(genome.coding.sample(SAMPLE, random)))
+        random = Random(seed)
+        self._columns = distinct_columns(genome.encode([genome.sample(random) for _ in range(SAMPLE)]))
         self._posteriors: list[Posterior] = []
 
     def fit(self, results: Sequence[Result]) -> None:
@@ -109,5 +110,5 @@ def distinct_columns(rows: np.ndarray) -> np.ndarray:
     deviation = centred.std(axis=0)
     open_columns = np.flatnonzero(deviation > 1e-9)
     unit = centred[:, open_columns] / deviation[open_columns]
-    unit = np.round(unit * np.sign(unit[0]), 9)
+    unit = np.round(unit * np.where(unit[0] < 0, -1.0, 1.0), 9)
     return np.sort(open_columns[np.unique(unit, axis=1, return_index=True)[1]])

@@ -57,3 +57,8 @@ def test_columns_that_say_the_same_count_once():
     one, other = random.integers(0, 2, 30).astype(float), random.random(30)
     rows = np.column_stack([one, np.ones(30), 1 - one, other, 3 * other + 1])
     assert len(distinct_columns(rows)) == 2
+
+
+def test_a_column_that_begins_with_its_mean_is_not_lost():
+    rows = np.array([[0.5, 0.0], [0.0, 1.0], [1.0, 0.5]])
+    assert distinct_columns(rows).tolist() == [0, 1]
