@@ -102,7 +102,7 @@ def a_profile(runtime="onnxruntime", **changes):
     return replace(plain, **changes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, nothing else in this thread may run an event loop
 def browser():
     """Debian's Chromium without a window, as `make test` installs it."""
     chromium = shutil.which("chromium")
