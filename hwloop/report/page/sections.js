@@ -9,7 +9,7 @@ function health(device) {
       `! quarantined since ${device.quarantine.since.slice(0, 16).replace("T", " ")}: ${device.quarantine.reason}`,
     );
   if (!device.transport) return el("span", { class: "soft" }, "not in devices.yaml");
-  return el("span", { class: "VALID" }, "✓ in use");
+  return el("span", { class: "VALID" }, "✓ in service");
 }
 
 function state({ state: found }) {
@@ -23,6 +23,12 @@ function state({ state: found }) {
   ]
     .filter(Boolean)
     .join(", ");
+}
+
+/** How a device is reached; an address that says so itself is not told twice. */
+function reached({ transport, address }) {
+  if (!transport || address.includes(transport)) return address;
+  return `${transport}, ${address}`;
 }
 
 function drawFleet(host, fleet) {
@@ -42,8 +48,8 @@ function drawFleet(host, fleet) {
       { title: "health", get: (one) => (one.quarantine ? 0 : 1), show: health },
       {
         title: "reached by",
-        get: (one) => one.transport,
-        show: (one) => [one.transport, one.address].filter(Boolean).join(", ") || "–",
+        get: reached,
+        show: (one) => reached(one) || "–",
       },
       ...verdicts,
       {
