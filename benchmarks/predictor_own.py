@@ -6,8 +6,8 @@
 Draws candidates of each space, uniformly, measures them (or takes them from the store), learns from the first
 `--train` and predicts the next `--test`, which the predictor has not seen. `coverage_percent` is the share of
 measurements inside their 90 % intervals. Of candidates of several parts, each part is a row. `--policies` draws a
-quantization scheme for each block of a candidate. The last line is JSON: each case under its name, and the means of all
-at the top.
+quantization scheme for each block of a candidate, out of those that the runtime can run. The last line is JSON: each
+case under its name, and the means of all at the top.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import argparse
 import json
 import statistics
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from rich.console import Console
@@ -29,13 +28,11 @@ from hwloop.exporter.runtimes.tvm import Tvm
 from hwloop.learning.evaluating import on_unseen
 from hwloop.learning.fitting import Fitting
 from hwloop.learning.measuring import Measuring
-from hwloop.learning.networks import CandidateNetworks
-from hwloop.learning.pool import blocks_of, drawn_policy
+from hwloop.learning.pool import Wanted, draw_candidates
 from hwloop.learning.recipe import FeatureKind
 from hwloop.learning.rows import rows_of
 from hwloop.paths import store_path
-from hwloop.records import Candidate, QuantPolicy, TimingProtocol
-from hwloop.search.sampling import sample_distinct
+from hwloop.records import TimingProtocol
 from hwloop.store import Store
 
 RUNTIMES = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
@@ -70,7 +67,8 @@ def main() -> None:
 
 def measure(space: str, runtime: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of one space with one runtime."""
-    candidates = drawn(space, options)
+    wanted = Wanted(space, options.train + options.test, options.seed, options.policies, runtime=runtime)
+    candidates = draw_candidates(wanted)
     device = load_fleet(options.devices).select([options.device])[0]
     protocol = TimingProtocol(
         processes=options.processes, seconds=options.seconds, relative_width=options.width, seed=options.seed
@@ -84,17 +82,6 @@ def measure(space: str, runtime: str, options: argparse.Namespace) -> dict[str, 
     evaluation = on_unseen(predictor, rows.of_candidates(test))
     counts = {"trained": evaluation.trained, "tested": evaluation.tested, "unit": evaluation.unit}
     return {**counts, **evaluation.figures}
-
-
-def drawn(space: str, options: argparse.Namespace) -> list[Candidate]:
-    """Return different candidates of a space; as many as there are, if that is fewer than asked."""
-    random = Random(options.seed)
-    networks = CandidateNetworks(space, {})
-    blocks = blocks_of(networks.layers())
-    archs = sample_distinct(networks.space.choices, options.train + options.test, random)
-    return [
-        Candidate(space, arch, drawn_policy(blocks, random) if options.policies else QuantPolicy()) for arch in archs
-    ]
 
 
 def show(found: dict[str, dict[str, Any]], device: str) -> None:

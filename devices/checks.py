@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from hwloop.errors import DeviceUnsuited
-from hwloop.records import DeviceFacts, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hwloop.records import DeviceFacts, Target
 
 OLDEST_PYTHON = (3, 8)
 OLDEST_GLIBC = (2, 27)

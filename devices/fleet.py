@@ -146,7 +146,26 @@ class EmulatedDevice(BaseSettings):
         return value
 
 
-Settings = LocalDevice | SshDevice | EmulatedDevice
+class BundleDevice(TimedSettings):
+    """A device that no connection reaches: jobs are carried to it, and results back.
+
+    What is found out of other devices stands in the file: what to compile for, and its Python's version.
+    """
+
+    transport: Literal["bundle"]
+    target: TargetSettings = Field(description="a mapping of triple, cpu, features, num_cores and glibc")
+    python: str = Field(
+        pattern=r"^3\.([89]|\d\d)$", description='the version of its python3, 3.8 or newer, in quotes: "3.11"'
+    )
+
+    @property
+    def python_version(self) -> tuple[int, int]:
+        """The version of its Python."""
+        major, minor = self.python.split(".")
+        return int(major), int(minor)
+
+
+Settings = LocalDevice | SshDevice | EmulatedDevice | BundleDevice
 
 
 @dataclass(frozen=True)
@@ -165,6 +184,8 @@ class Device:
     def on_this_host(self) -> bool:
         """Whether it shares this machine's processors."""
         settings = self.settings
+        if isinstance(settings, BundleDevice):
+            return False
         return not isinstance(settings, SshDevice) or settings.host in ("localhost", "127.0.0.1", "::1")
 
     def limits(self, facts: DeviceFacts) -> Limits:
@@ -176,6 +197,8 @@ class Device:
     def address(self) -> str:
         """How tables and messages show where it is."""
         settings = self.settings
+        if isinstance(settings, BundleDevice):
+            return "by hand"
         if isinstance(settings, SshDevice):
             user = f"{settings.user}@" if settings.user else ""
             port = f":{settings.port}" if settings.port else ""
@@ -212,6 +235,21 @@ class Fleet:
             for device in self.devices
             if not wanted or device.name in wanted or wanted.intersection(device.settings.tags)
         ]
+
+    def select_reached(self, names_or_tags: Sequence[str] = ()) -> list[Device]:
+        """Return the same, without those that no connection reaches, unless they are named.
+
+        Raises:
+            UsageError: a word is neither a device nor a tag, or none is left.
+        """
+        found = [
+            device
+            for device in self.select(names_or_tags)
+            if device.name in names_or_tags or not isinstance(device.settings, BundleDevice)
+        ]
+        if not found:
+            raise UsageError("no connection reaches any of these devices", remedy="Jobs are carried: docs/offline.md.")
+        return found
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from hwloop.devices.fleet import (
     NAME_PATTERN,
     BaseSettings,
+    BundleDevice,
     Device,
     EmulatedDevice,
     LimitSettings,
@@ -26,7 +27,12 @@ from hwloop.devices.yaml_lines import YamlDocument, YamlPath, dotted, parse_yaml
 from hwloop.errors import ConfigError, Problem
 
 LARGEST_BYTES = 1 << 20
-MODELS: dict[str, type[BaseSettings]] = {"local": LocalDevice, "ssh": SshDevice, "emulated": EmulatedDevice}
+MODELS: dict[str, type[BaseSettings]] = {
+    "local": LocalDevice,
+    "ssh": SshDevice,
+    "emulated": EmulatedDevice,
+    "bundle": BundleDevice,
+}
 # Settings that are mappings themselves.
 WITHIN: dict[object, type[BaseModel]] = {"target": TargetSettings, "limits": LimitSettings}
 ADAPTER: TypeAdapter[Settings] = TypeAdapter(Annotated[Settings, Field(discriminator="transport")])

@@ -45,15 +45,28 @@ def provision(
     """
     files: dict[str, Blob] = {}
     archives: list[Blob] = []
-    versions: list[str] = []
-    for need in needs.wheels:
-        wheel = _wheel(need, device, facts, deadline, say)
-        versions.append(wheel.name.split("-")[1])
+    wheels = wheels_for(needs, device, facts, deadline, say)
+    for need, wheel in zip(needs.wheels, wheels, strict=True):
         if need.members:
             files |= _members(wheel, need)
         else:
             archives.append(Blob(wheel, digest_file(wheel)))
-    return ProvisionedRuntime(needs.runtime, versions[0], Folder(files, tuple(archives)))
+    return ProvisionedRuntime(needs.runtime, wheel_version(wheels[0]), Folder(files, tuple(archives)))
+
+
+def wheels_for(
+    needs: RuntimeNeeds, device: str, facts: DeviceFacts, deadline: Deadline, say: Callable[[str], None]
+) -> list[Path]:
+    """Return the newest wheels that fit a device, one for each of `needs`, as `provision` takes them; errors as there.
+
+    Of the facts, architecture, glibc and Python count.
+    """
+    return [_wheel(need, device, facts, deadline, say) for need in needs.wheels]
+
+
+def wheel_version(wheel: Path) -> str:
+    """Return the version that a wheel's name carries."""
+    return wheel.name.split("-")[1]
 
 
 def _wheel(need: WheelNeed, device: str, facts: DeviceFacts, deadline: Deadline, say: Callable[[str], None]) -> Path:

@@ -15,7 +15,7 @@ from hwloop.devices.jobs import JobResult, parse_evidence, parse_reply
 from hwloop.devices.lease import Holder, Owner
 from hwloop.devices.profiling import RawProfile, parse_profile
 from hwloop.devices.runner_file import runner_file
-from hwloop.devices.transports.base import Process, Transport
+from hwloop.devices.transports.base import Completed, Process, Transport
 from hwloop.errors import (
     DeviceBusy,
     DeviceDiskFull,
@@ -296,6 +296,11 @@ class DeviceSession:
                 f"{needed_bytes / 1e6:.0f} MB must be pushed, and {self._cache} has {free_bytes / 1e6:.0f} MB free",
                 remedy="Free some space there, or set `cache_dir` in devices.yaml to a roomier disk.",
             )
+
+    def run_file(self, folder: Folder, name: str, words: Sequence[str], deadline: Deadline) -> Completed:
+        """Run a Python file of a pushed folder to its end, with the standard library alone."""
+        command = [self._python, "-I", "-S", f"{self._cache}/folders/{folder.digest}/{name}", *words]
+        return self._transport.run(command, deadline)
 
     def start_duel(self) -> Process:
         """Start the process that times contestants in turns; it ends with the session."""

@@ -37,10 +37,7 @@ class Inputs:
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """The values of each input in C order, little-endian."""
-        return {
-            name: array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-            for name, array in self.arrays.items()
-        }
+        return {name: _stored(array) for name, array in self.arrays.items()}
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -54,14 +51,30 @@ class Inputs:
 
     def write(self, folder: Path) -> dict[str, Path]:
         """Write each input's values into a file named by its digest; return the files by input name."""
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = {name: folder / digest for name, digest in self.digests.items()}
-        for name, path in paths.items():
-            if not path.is_file():
-                with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-                    file.write(self.contents[name])
-                Path(file.name).replace(path)
-        return paths
+        return {name: _write(folder, content) for name, content in self.contents.items()}
+
+    @cached_property
+    def right_outputs(self) -> dict[TensorSpec, bytes]:
+        """The values of each output of the reference in C order, little-endian."""
+        return {
+            TensorSpec(name, array.dtype.name, array.shape): _stored(array) for name, array in self.reference.items()
+        }
+
+    def write_reference(self, folder: Path) -> dict[TensorSpec, Path]:
+        """Write each right output's values into a file named by its digest; return the files by output."""
+        return {spec: _write(folder, content) for spec, content in self.right_outputs.items()}
+
+
+def load_inputs(inputs: Mapping[TensorSpec, Path], right_outputs: Mapping[TensorSpec, Path]) -> Inputs:
+    """Return inputs and right outputs from files of their values, in C order, little-endian.
+
+    Raises:
+        OSError, ValueError: a file is not there, or does not hold what it should.
+    """
+    return Inputs(
+        {spec.name: _loaded(spec, path) for spec, path in inputs.items()},
+        {spec.name: _loaded(spec, path) for spec, path in right_outputs.items()},
+    )
 
 
 def make_inputs(model: Model, seed: int, given: Mapping[str, Path] | None = None) -> Inputs:
@@ -128,6 +141,28 @@ def _draw(spec: TensorSpec, seed: int, ranges: Ranges) -> np.ndarray:
         return random.integers(low, max(top, low + 1), spec.shape).astype(spec.dtype)
     values = random.standard_normal(spec.shape, dtype=np.float32)
     return np.asarray(values).astype(numpy_type(spec.dtype))
+
+
+def _stored(array: np.ndarray) -> bytes:
+    """Return values in C order, little-endian."""
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _loaded(spec: TensorSpec, path: Path) -> np.ndarray:
+    import numpy as np
+
+    return np.frombuffer(path.read_bytes(), numpy_type(spec.dtype)).reshape(spec.shape)
+
+
+def _write(folder: Path, content: bytes) -> Path:
+    """Write values into a file named by their digest, at once or not at all, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / digest_bytes(content)
+    if not path.is_file():
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(content)
+        Path(file.name).replace(path)
+    return path
 
 
 def _load_array(spec: TensorSpec, path: Path) -> np.ndarray:

@@ -44,6 +44,8 @@ def linkers_for(target: Target) -> list[list[str]]:
 
 def needed_glibc(library: Path) -> tuple[int, int]:
     """Return the newest glibc version that a shared library names; (0, 0) where it names none."""
+    if library.stat().st_size == 0:  # which cannot be mapped
+        return (0, 0)
     with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         versions = [(int(major), int(minor)) for major, minor in GLIBC_NAME.findall(content)]
     return max(versions, default=(0, 0))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwloop.digests import digest_file
+from hwloop.digests import digest_file, digest_json
 from hwloop.errors import UsageError
 from hwloop.paths import cache_dir
-from hwloop.records import Artifact
+from hwloop.records import Artifact, TensorSpec
 
 MANIFEST = "manifest.json"
 LIMIT_BYTES = 8 << 30
@@ -37,6 +37,25 @@ class ArtifactArchive:
         """
         self._keep(artifact.digest, artifact.files, artifact.manifest)
         self._keep(inputs_digest, inputs, {name: path.name for name, path in inputs.items()})
+
+    def keep_reference(self, model_digest: str, inputs_digest: str, outputs: Mapping[TensorSpec, Path]) -> None:
+        """Keep the right outputs of a model for some inputs, each in a file named by its content.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        listing = [{**spec.as_json(), "file": path.name} for spec, path in outputs.items()]
+        files = {path.name: path for path in outputs.values()}
+        self._keep(_reference_name(model_digest, inputs_digest), files, {"outputs": listing})
+
+    def reference(self, model_digest: str, inputs_digest: str) -> dict[TensorSpec, Path]:
+        """Return the files of a model's right outputs for some inputs.
+
+        Raises:
+            UsageError: they are not here, or not any more.
+        """
+        folder, manifest = self._find(_reference_name(model_digest, inputs_digest))
+        return {TensorSpec.from_json(spec): folder / spec["file"] for spec in manifest["outputs"]}
 
     def artifact(self, digest: str) -> Artifact:
         """Return a kept artifact; its files were checked against their digests.
@@ -103,6 +122,10 @@ class ArtifactArchive:
             return folder, json.loads((folder / MANIFEST).read_text())
         except (OSError, ValueError) as error:
             raise UsageError(f"{folder}: what was measured is not kept any more", remedy=MEASURE_AGAIN) from error
+
+
+def _reference_name(model_digest: str, inputs_digest: str) -> str:
+    return digest_json(["reference", model_digest, inputs_digest])
 
 
 @dataclass(frozen=True)

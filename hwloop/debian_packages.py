@@ -23,9 +23,9 @@ def from_debian(wanted: PackageFiles, folder: Path, deadline: Deadline) -> dict[
         FetchError: the package could not be fetched, or holds other files.
     """
     name = wanted.requirement
-    _run(name, ["apt-get", "download", "--quiet", name], folder, deadline)
+    run_tool(name, ["apt-get", "download", "--quiet", name], folder, deadline)
     path = next(folder.glob("*.deb"))
-    content = _run(name, ["dpkg-deb", "--fsys-tarfile", path.name], folder, deadline)
+    content = run_tool(name, ["dpkg-deb", "--fsys-tarfile", path.name], folder, deadline)
     found = {}
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         for member in archive:
@@ -36,7 +36,12 @@ def from_debian(wanted: PackageFiles, folder: Path, deadline: Deadline) -> dict[
     return found
 
 
-def _run(package: str, command: Sequence[str], folder: Path, deadline: Deadline) -> bytes:
+def run_tool(package: str, command: Sequence[str], folder: Path, deadline: Deadline) -> bytes:
+    """Return what a tool of Debian's prints, run in a folder to fetch a package.
+
+    Raises:
+        FetchError: the tool is not there, failed, or took too long.
+    """
     try:
         done = subprocess.run(
             command,
@@ -47,7 +52,7 @@ def _run(package: str, command: Sequence[str], folder: Path, deadline: Deadline)
             check=False,
         )
     except FileNotFoundError as error:
-        raise FetchError(f"{package} is a Debian package, and there is no {command[0]} here", remedy=APT) from error
+        raise FetchError(f"{package} comes from Debian, and there is no {command[0]} here", remedy=APT) from error
     except subprocess.TimeoutExpired as error:
         raise FetchError(
             f"fetching {package} took too long", remedy="Check the network and run the command again."

@@ -17,6 +17,7 @@ HwloopError
         ├── DeviceDiskFull     no room for what must be pushed
         ├── DeviceTimeout      no answer within the deadline
         ├── DeviceBusy         somebody else holds its lease
+        ├── DeviceRestless     too much else goes on there for its figures to be trusted
         ├── DeviceQuarantined  it failed too often, and is left alone until it answers a check
         └── RunnerError        the runner on the device broke its contract
 
@@ -131,6 +132,10 @@ class RunnerError(DeviceError):
 
 class DeviceBusy(DeviceError):
     """Somebody else holds the device's lease, and it was not to be waited for any longer."""
+
+
+class DeviceRestless(DeviceError):
+    """Too much else goes on on the device for its figures to be trusted."""
 
 
 class DeviceQuarantined(DeviceError):

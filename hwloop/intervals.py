@@ -7,18 +7,18 @@ the calls, so that one call of a second does not decide. The interval of the med
 statistics at the size that is left. The between-process variance is known from as many processes as ran: a
 Student factor by Satterthwaite's degrees of freedom pays for that. Where so little is left that order statistics
 would take the extremes, and so every outlier, the processes' medians are the observations: Student's interval.
+
+There is no NumPy here: a device that no connection reaches decides by these functions when it has measured enough.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from itertools import accumulate
+from statistics import fmean, median, stdev
 
 LEAST_FOR_INTERVAL = 6  # below, even the extremes cover the median in less than 95 % of cases
 LEAST_PROCESSES = 3  # for an interval of the processes' medians
@@ -43,16 +43,14 @@ class MedianInterval:
 
 def median_interval(groups: Sequence[Sequence[int]]) -> MedianInterval | None:
     """Return the pooled median of samples grouped by process; None below six samples."""
-    import numpy as np
-
     samples, sizes = _pool(groups)
     count = len(samples)
     if count < LEAST_FOR_INTERVAL:
         return None
-    effect = design_effect(_ranks(samples), sizes)
+    ordered = sorted(samples)
+    effect = design_effect(_ranks(samples, ordered), sizes)
     reach = 0.5 * math.sqrt(count * effect) * _quantile(_freedom(effect, count, len(sizes)))
-    ordered = np.sort(samples)
-    middle = float(np.median(ordered))
+    middle = float(median(ordered))
     low = max(0, math.floor((count - 1) / 2 - reach))
     if low == 0 and len(sizes) >= LEAST_PROCESSES:
         below, above = _between_processes(groups)
@@ -63,11 +61,9 @@ def median_interval(groups: Sequence[Sequence[int]]) -> MedianInterval | None:
 
 def _between_processes(groups: Sequence[Sequence[int]]) -> tuple[float, float]:
     """Return Student's 95 % interval of the processes' medians, each one observation."""
-    import numpy as np
-
-    medians = np.array([np.median(group) for group in groups if len(group)])
-    reach = _quantile(len(medians) - 1) * float(medians.std(ddof=1)) / math.sqrt(len(medians))
-    return float(medians.mean()) - reach, float(medians.mean()) + reach
+    medians = [float(median(group)) for group in groups if len(group)]
+    reach = _quantile(len(medians) - 1) * stdev(medians) / math.sqrt(len(medians))
+    return fmean(medians) - reach, fmean(medians) + reach
 
 
 @dataclass(frozen=True)
@@ -88,17 +84,15 @@ def percentile(groups: Sequence[Sequence[int]], share: float) -> Percentile:
 
     It is claimed where the samples are worth at least `least_samples(share)` independent ones.
     """
-    import numpy as np
-
     samples, sizes = _pool(groups)
     count, needed = len(samples), least_samples(share)
     if count < needed:
         return Percentile(count, needed)
-    ordered = np.sort(samples)
+    ordered = sorted(samples)
     value = float(ordered[math.ceil(share * count - 1e-9) - 1])
     # Equal times may lie on either side of the percentile; the side that says less counts.
-    sides = (samples > value, samples >= value)
-    effective = int(count / max(design_effect(side.astype(float), sizes) for side in sides))
+    sides = ([float(sample > value) for sample in samples], [float(sample >= value) for sample in samples])
+    effective = int(count / max(design_effect(side, sizes) for side in sides))
     rank = _upper_rank(effective, share, 0.05)
     if effective < needed or rank is None:
         return Percentile(effective, needed)
@@ -118,43 +112,40 @@ def least_samples(share: float, confidence: float = 0.99) -> int:
     return count
 
 
-def design_effect(values: NDArray[np.float64], sizes: Sequence[int]) -> float:
+def design_effect(values: Sequence[float], sizes: Sequence[int]) -> float:
     """Return how many correlated values are worth one: at least 1, at most the size of a group.
 
     `values` are those of the first group, then the second, and so on; `sizes` are the groups' sizes. With a
     single group nothing is known about correlation, and 1 is returned.
     """
-    import numpy as np
-
     count, groups = len(values), len(sizes)
     if groups < 2 or count <= groups:
         return 1.0
-    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-    means = np.add.reduceat(values, starts) / sizes
-    squared_size = float(np.square(sizes).sum())
-    between = float(np.sum(sizes * np.square(means - values.mean()))) / (groups - 1)
-    within = float(np.square(values - np.repeat(means, sizes)).sum()) / (count - groups)
+    ends = list(accumulate(sizes))
+    parts = [values[end - size : end] for end, size in zip(ends, sizes)]
+    means = [sum(part) / len(part) for part in parts]
+    middle = sum(values) / count
+    squared_size = float(sum(size * size for size in sizes))
+    between = sum(size * (mean - middle) ** 2 for size, mean in zip(sizes, means)) / (groups - 1)
+    within = sum((value - mean) ** 2 for part, mean in zip(parts, means) for value in part) / (count - groups)
     typical_size = (count - squared_size / count) / (groups - 1)
     total = between + (typical_size - 1) * within
     correlation = min(1.0, max(0.0, (between - within) / total)) if total > 0 else 0.0
     return max(1.0, 1 + (squared_size / count - 1) * correlation)
 
 
-def _pool(groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], list[int]]:
-    import numpy as np
-
-    kept = [np.asarray(group, dtype=np.int64) for group in groups if len(group)]
-    return np.concatenate(kept) if kept else np.empty(0, dtype=np.int64), [len(group) for group in kept]
+def _pool(groups: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+    """Return all samples, and the sizes of the groups that hold any."""
+    return [int(sample) for group in groups for sample in group], [len(group) for group in groups if len(group)]
 
 
-def _ranks(samples: NDArray[np.int64]) -> NDArray[np.float64]:
+def _ranks(samples: Sequence[int], ordered: Sequence[int]) -> list[float]:
     """Return each sample's rank; equal samples share the mean of theirs."""
-    import numpy as np
-
-    _, inverse, counts = np.unique(samples, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: NDArray[np.float64] = (last - (counts - 1) / 2.0)[inverse]
-    return shared
+    shared: dict[int, float] = {}
+    for place, sample in enumerate(ordered):
+        if sample not in shared:
+            shared[sample] = (place + 1 + bisect_right(ordered, sample, place)) / 2
+    return [shared[sample] for sample in samples]
 
 
 def _freedom(effect: float, count: int, groups: int) -> float:

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from hwloop.intervals import median_interval
-from hwloop.records import Failure, ProcessBudget, ProcessRun, TimingProtocol
+from hwloop.records.protocol import ProcessBudget
+
+if TYPE_CHECKING:
+    from hwloop.records import TimingProtocol
 
 C = TypeVar("C", bound=Hashable)
 
@@ -24,15 +27,23 @@ MOST_PROCESSES = 4  # times the processes asked: a tiny model must not start tho
 NEARLY = 0.95  # a cap counts as reached at this share: no process is started for the last crumbs
 
 
+class Timed(Protocol):
+    """What a process timed, in nanoseconds; a `ProcessRun`, or less of it where that is not known."""
+
+    @property
+    def samples_ns(self) -> Sequence[int]:
+        """The timed calls, in order."""
+
+
 @dataclass
 class _State:
     ready: bool
     closed: bool = False
-    runs: list[ProcessRun] = field(default_factory=list)
+    runs: list[Timed] = field(default_factory=list)
     calls: int = 0
     seconds: float = 0.0
 
-    def take(self, run: ProcessRun) -> None:
+    def take(self, run: Timed) -> None:
         self.runs.append(run)
         self.calls += len(run.samples_ns)
         self.seconds += sum(run.samples_ns) / 1e9
@@ -44,7 +55,7 @@ class Schedule(Generic[C]):
     In each round every open cell that is ready runs once, in a freshly shuffled order. A cell closes after
     `processes` rounds once it has `min_calls` calls and a median interval as narrow as asked, or at a cap:
     `max_calls`, `seconds` of timed calls, or four times `processes`. On an emulated device it closes after
-    exactly `processes`. A failure closes it at once.
+    exactly `processes`. One that failed is closed by `close`.
     """
 
     def __init__(self, protocol: TimingProtocol, *, emulated: bool = False) -> None:
@@ -55,7 +66,7 @@ class Schedule(Generic[C]):
         self._round: list[C] = []
         self._running: set[C] = set()
 
-    def add(self, cell: C, runs: Iterable[ProcessRun] = (), *, ready: bool = True) -> None:
+    def add(self, cell: C, runs: Iterable[Timed] = (), *, ready: bool = True) -> None:
         """Add a cell with the runs that it has from before; it may be closed by them already.
 
         Raises:
@@ -66,7 +77,7 @@ class Schedule(Generic[C]):
         self._cells[cell] = _State(ready)
         self._resume(cell, runs)
 
-    def ready(self, cell: C, runs: Iterable[ProcessRun] = ()) -> None:
+    def ready(self, cell: C, runs: Iterable[Timed] = ()) -> None:
         """Say that a cell added with `ready=False` can be run, and which runs it has from before."""
         self._cells[cell].ready = True
         self._resume(cell, runs)
@@ -90,14 +101,11 @@ class Schedule(Generic[C]):
                     return cell
         return None
 
-    def tell(self, cell: C, outcome: ProcessRun | Failure) -> None:
-        """Say what came of a cell's process."""
+    def tell(self, cell: C, run: Timed) -> None:
+        """Say what a cell's process measured; of one that failed the cell is closed instead."""
         self._running.discard(cell)
         state = self._cells[cell]
-        if isinstance(outcome, Failure):
-            state.closed = True
-            return
-        state.take(outcome)
+        state.take(run)
         state.closed = self._complete(state)
 
     def retry(self, cell: C) -> None:
@@ -154,7 +162,7 @@ class Schedule(Generic[C]):
             max_calls=max(1, (protocol.max_calls - state.calls) // owed),
         )
 
-    def _resume(self, cell: C, runs: Iterable[ProcessRun]) -> None:
+    def _resume(self, cell: C, runs: Iterable[Timed]) -> None:
         state = self._cells[cell]
         for run in runs:
             state.take(run)

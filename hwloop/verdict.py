@@ -20,6 +20,7 @@ from functools import cached_property
 
 from hwloop.intervals import least_samples
 from hwloop.records import Limits, Measurement, ProcessRun, Summary, TimingProtocol, Verdict
+from hwloop.records.evidence import LIVE_THROTTLE_BITS
 from hwloop.stats import counts_per_run, median, relative_spread
 
 TOLERATED = 0.4  # of the calls; one process of three, and two of five
@@ -27,12 +28,6 @@ COUNT_TOLERANCE = 1e-6
 WIDEST = 5  # times the relative width asked
 TICK_S = 0.01  # by which the kernel counts processor time; two of them is what it may be wrong by
 
-LIVE_THROTTLE_BITS = {
-    0x1: "its supply voltage was too low",
-    0x2: "its frequency was capped",
-    0x4: "it was throttled",
-    0x8: "it was at its temperature limit",
-}
 STICKY_SHIFT = 16  # the same conditions since boot, in the upper half of the word
 
 OUTPUTS_DIFFER = "outputs differ"

@@ -67,9 +67,9 @@ class GaussianProcess:
         scale = self._spread / relative
         target = (relative - self._centre) / relative
         chosen = np.random.default_rng(0).permutation(len(target))[:MOST_ROWS_TO_TUNE]
-        self._covariance, noise = _tuned(self._rows[chosen], target[chosen], scale[chosen])
+        self._covariance, noise = tuned_covariance(self._rows[chosen], target[chosen], scale[chosen])
         covariance = self._covariance(self._rows, self._rows) * np.outer(scale, scale)
-        self._weights = scale * cho_solve(_factor(covariance, noise), target)
+        self._weights = scale * cho_solve(noisy_factor(covariance, noise), target)
 
     def predict_ms(self, features: Features) -> Floats:
         """Return latencies; see `Estimator`."""
@@ -98,7 +98,7 @@ class GaussianProcess:
         return new
 
 
-def _factor(covariance: Floats, noise: float) -> tuple[Floats, bool]:
+def noisy_factor(covariance: Floats, noise: float) -> tuple[Floats, bool]:
     """Return the Cholesky factor of a covariance with noise on its diagonal, which is changed in place."""
     places = np.diag_indices_from(covariance)
     covariance[places] += noise + JITTER * covariance[places].mean()
@@ -106,7 +106,7 @@ def _factor(covariance: Floats, noise: float) -> tuple[Floats, bool]:
     return factor
 
 
-def _tuned(rows: Floats, target: Floats, scale: Floats) -> tuple[Covariance, float]:
+def tuned_covariance(rows: Floats, target: Floats, scale: Floats) -> tuple[Covariance, float]:
     """Return the most probable covariance and noise variance of `target`, the values times `scale` plus noise."""
     columns = rows.shape[1]
     squares = (rows[:, None, :] - rows[None]) ** 2
@@ -124,7 +124,7 @@ def _tuned(rows: Floats, target: Floats, scale: Floats) -> tuple[Covariance, flo
         covariance, noise = unpacked(point)
         smooth = covariance.smooth(rows, rows) * scales
         linear = (1.0 + (rows * covariance.slopes) @ rows.T) * scales
-        factor = _factor(linear + smooth, noise)
+        factor = noisy_factor(linear + smooth, noise)
         solved, inverse = cho_solve(factor, target), cho_solve(factor, identity)
         value = 0.5 * target @ solved + np.log(np.diag(factor[0])).sum() + 0.5 * (((point - centre) / width) ** 2).sum()
         pull = inverse - np.outer(solved, solved)  # twice the derivative by each covariance

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hwloop.errors import UsageError
 from hwloop.search.spaces.base import Space, Supernet
+from hwloop.search.subnets import module_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SCHEMA = "1"
 RANDOM, PRETRAINED = "random", "pretrained"
@@ -23,7 +27,7 @@ def save_checkpoint(path: Path, space: Space, supernet: Supernet) -> None:
     choices = {choice.name: choice.values for choice in space.choices}
     metadata = {"schema": SCHEMA, "space": space.name, "choices": json.dumps(choices)}
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    save_file({name: value.contiguous() for name, value in supernet.state_dict().items()}, partial, metadata)
+    save_file(own_weights(supernet), partial, metadata)
     partial.replace(path)
 
 
@@ -58,8 +62,27 @@ def load_checkpoint(path: Path, space: Space, supernet: Supernet) -> None:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, SafetensorError) as error:
         raise UsageError(f"{path}: this file cannot be read: {error}", remedy="Give a checkpoint of hwloop.") from error
+    weights = with_tied(weights, supernet)
     check_weights(f"{path}", weights, supernet)
     supernet.load_state_dict(weights)
+
+
+def own_weights(supernet: Supernet) -> dict[str, Tensor]:
+    """Return the weights by name, those that stand under several names under their first one alone."""
+    tied = _tied(supernet)
+    return {name: value.contiguous() for name, value in supernet.state_dict().items() if name not in tied}
+
+
+def with_tied(weights: dict[str, Tensor], supernet: Supernet) -> dict[str, Tensor]:
+    """Return weights, as `own_weights` returned them, under all their names."""
+    return {**weights, **{name: weights[first] for name, first in _tied(supernet).items() if first in weights}}
+
+
+def _tied(supernet: Supernet) -> dict[str, str]:
+    """Return the first name of each parameter that has several, by each of the others."""
+    first: dict[int, str] = {}
+    named = module_of(supernet).named_parameters(remove_duplicate=False)
+    return {name: one for name, value in named if (one := first.setdefault(id(value), name)) != name}
 
 
 def check_weights(source: str, weights: dict[str, Any], supernet: Supernet) -> None:

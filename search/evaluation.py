@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
-import onnxruntime
 
-from hwloop.errors import UsageError
 from hwloop.records import Candidate
+from hwloop.search.calibration import calibration_batches
+from hwloop.search.decoding import OnnxWriter, onnx_session
 from hwloop.search.exports import CandidateExporter
 from hwloop.search.judging import norm_batches, sampled
-from hwloop.search.spaces.base import Setting, Space, Supernet
-from hwloop.search.subnets import module_of
+from hwloop.search.spaces.base import Setting, Space, Supernet, Writer
+from hwloop.search.subnets import Subnet, module_of
 from hwloop.search.tasks.base import Data, Split, Task
 
 CALIBRATION_EXAMPLES = 128
@@ -36,9 +38,8 @@ class Evaluator:
         method: str = "min-max",
     ) -> None:
         module_of(supernet).eval()
-        calibration = sampled(data.train, CALIBRATION_EXAMPLES)
-        # An incomplete batch fits no input of a fixed shape.
-        batches = [batch.inputs for batch in calibration.batches(setting.batch) if len(batch) == setting.batch]
+        self._writes = isinstance(supernet, Writer)
+        batches = calibration_batches(space, supernet, setting, sampled(data.train, CALIBRATION_EXAMPLES))
         self._exporter = CandidateExporter(
             space,
             supernet,
@@ -54,23 +55,39 @@ class Evaluator:
         """Return the task's metric of a candidate's artifact.
 
         Raises:
-            UsageError: the candidate does not fit the space, or is exported in several parts.
+            UsageError: the candidate does not fit the space.
             ModelError: the supernet does what has no ONNX form here.
         """
-        subnets = self._exporter.export(candidate)
-        if len(subnets) != 1:
-            raise UsageError(
-                f"{candidate.space}: its networks are made of {len(subnets)} parts, and no task is for such",
-                remedy="Use a space of encoders or of image networks.",
-            )
-        return self._task.metric(model_outputs(subnets[0].model, self._judged), self._judged.labels)
+        return self.judged(self.export(candidate))
+
+    def export(self, candidate: Candidate) -> list[Subnet]:
+        """Return the candidate's artifact: its parts as ONNX models; errors as those of `accuracy`."""
+        return self._exporter.export(candidate)
+
+    def judged(self, subnets: Sequence[Subnet], examples: int | None = None) -> float:
+        """Return the task's metric of an artifact that `export` returned, on the first `examples` (None: all)."""
+        judged = self._judged.take(slice(examples))
+        return self._task.metric(self._answers(subnets, judged), judged.labels)
+
+    def _answers(self, subnets: Sequence[Subnet], examples: Split) -> np.ndarray:
+        if self._writes:
+            return written_by(OnnxWriter(*(subnet.model for subnet in subnets)), examples)
+        [subnet] = subnets
+        return model_outputs(subnet.model, examples)
+
+
+def written_by(writer: OnnxWriter, examples: Split) -> np.ndarray:
+    """Return the tokens that exported models write by themselves [examples, steps]; on one thread."""
+    found = []
+    for batch in examples.batches(writer.batch):
+        source = _filled(batch.inputs["source"], writer.batch)
+        found.append(writer.write(source, batch.labels.shape[1])[: len(batch)])
+    return np.concatenate(found)
 
 
 def model_outputs(model: onnx.ModelProto, examples: Split) -> np.ndarray:
     """Return what a model of a fixed batch answers to examples, [examples, ...]; on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnx_session(model)
     size = int(session.get_inputs()[0].shape[0])
     found = []
     for batch in examples.batches(size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from hwloop.exporter.quantize.samples import Samples
 from hwloop.records import Arch, Candidate, QuantPolicy, Scheme
 from hwloop.scratch import scratch_folder
 from hwloop.search.batch_norms import recalibrated
+from hwloop.search.sampling import covering_archs
 from hwloop.search.spaces.base import Setting, Space, Supernet
 from hwloop.search.subnets import Subnet, export_subnets, layer_names, module_of
 
@@ -92,16 +93,27 @@ class CandidateExporter:
         return quantize(model, QuantPolicy(schemes), self._ranges)
 
     def _calibrate(self, model: onnx.ModelProto) -> None:
-        """Find ranges for the layers that have none yet: of the largest subnet first, then of the model at hand."""
-        models = [model]
-        if not self._ranges.layers:
-            largest = self._subnets(self._space.choices.largest)
-            models = [*(subnet.model for subnet in largest), model]
-        found = dict(self._ranges.layers)
-        for one in models:
-            if not {layer.name for layer in layers_of(one)}.issubset(found):
-                found = {**calibrate(one, self._batches_for(one), self._method).layers, **found}
-        self._ranges = Ranges(found, self._method)
+        """Find ranges for the layers of a model that have none yet.
+
+        They are those of the first covering subnet that has the layer, so they do not depend on which candidates came
+        before; those of the model itself serve for layers that none has.
+        """
+        wanted = {layer.name for layer in layers_of(model)}
+        for arch in self._covering:
+            if wanted.issubset(self._ranges.layers):
+                return
+            for subnet in self._subnets(arch):
+                self._calibrate_on(subnet.model)
+        self._calibrate_on(model)
+
+    def _calibrate_on(self, model: onnx.ModelProto) -> None:
+        if not {layer.name for layer in layers_of(model)}.issubset(self._ranges.layers):
+            found = calibrate(model, self._batches_for(model), self._method).layers
+            self._ranges = Ranges({**found, **self._ranges.layers}, self._method)
+
+    @cached_property
+    def _covering(self) -> Iterator[Arch]:
+        return covering_archs(self._space.choices)
 
     def _batches_for(self, model: onnx.ModelProto) -> list[Batch]:
         names = {value.name for value in model.graph.input}

@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from random import Random
+from typing import Protocol, TypeVar
 
+from hwloop.errors import UsageError
 from hwloop.records import Arch
+from hwloop.records.candidate import Value
 from hwloop.search.spaces.choices import Choices
 
 DRAWS = 8  # points looked at for each that is kept
 
+Point = TypeVar("Point", bound=Hashable, covariant=True)
 
-def sample_distinct(choices: Choices, count: int, random: Random) -> list[Arch]:
+
+class Points(Protocol[Point]):
+    """What can be drawn from: choices, a genome."""
+
+    def sample(self, random: Random) -> Point:
+        """Return a point with each choice drawn uniformly."""
+
+    def count(self) -> int:
+        """Return how many points there are."""
+
+
+def sample_distinct(choices: Points[Point], count: int, random: Random) -> list[Point]:
     """Return different points, each choice drawn uniformly; fewer than `count` where the space has no more."""
-    found: dict[Arch, None] = {}
+    found: dict[Point, None] = {}
     for _ in range(DRAWS * max(count, 64)):
         if len(found) >= min(count, choices.count()):
             break
         found.setdefault(choices.sample(random))
     return list(found)
+
+
+def covering_archs(choices: Choices) -> Iterator[Arch]:
+    """Yield points that have every layer between them: the largest first, then it with other values.
+
+    Choices between words, such as kinds of layers, take their other values all at once, and then every choice takes
+    each of its values alone; points that break a rule are left out.
+    """
+    yield choices.largest
+    words = [choice for choice in choices if isinstance(choice.values[0], str)]
+    for place in range(1, max((len(choice.values) for choice in words), default=1)):
+        yield from _varied(choices, {choice.name: choice.values[-1 - place % len(choice.values)] for choice in words})
+    for choice in choices:
+        for value in reversed(choice.values[:-1]):
+            yield from _varied(choices, {choice.name: value})
+
+
+def _varied(choices: Choices, values: Mapping[str, Value]) -> Iterator[Arch]:
+    """Yield the largest point with other values; nothing if that breaks a rule."""
+    given = {choice.name: values.get(choice.name, choice.values[-1]) for choice in choices}
+    try:
+        yield choices.arch(given)
+    except UsageError:
+        return
 
 
 def sample_by_complexity(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from hwloop.apt_sources import mirror
 from hwloop.deadline import Deadline
-from hwloop.devices.emulator.apt_sources import mirror
 from hwloop.devices.emulator.counting import lay_counting_qemu
 from hwloop.devices.emulator.host import Say, run_as_root
 from hwloop.devices.emulator.locks import locked

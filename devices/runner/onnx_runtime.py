@@ -9,6 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from .failed import Failed
+from .tensors import content
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +60,7 @@ class OnnxRuntime:
         self.binding = self.session.io_binding()
         self.inputs = []
         for spec in job["inputs"]:
-            with open(spec["path"], "rb") as file:
-                data = self.numpy.frombuffer(file.read(), dtype=storage_type(spec["dtype"]))
+            data = self.numpy.frombuffer(content(spec), dtype=storage_type(spec["dtype"]))
             shaped = data.reshape(spec["shape"])
             make = self.ort.OrtValue.ortvalue_from_numpy
             if spec["dtype"] == "bfloat16":

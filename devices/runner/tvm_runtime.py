@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .failed import Failed
 from .sampling import middle
+from .tensors import content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +74,7 @@ class TvmRuntime:
         ctypes.CDLL(os.path.join(folder, "libtvm_runtime.so"), mode=mode)
 
     def load(self, path: str, job: dict[str, Any]) -> None:
-        """Make a Relax virtual machine of one compiled model; its inputs are set once."""
+        """Make a Relax virtual machine of one compiled model, and set its inputs."""
         os.environ["TVM_NUM_THREADS"] = str(job["threads"])
         load_file = ctypes.c_void_p()
         self.check(self.ffi.TVMFFIFunctionGetGlobal(byte_array("ffi.ModuleLoadFromFile"), ctypes.byref(load_file)))
@@ -84,12 +85,18 @@ class TvmRuntime:
         executable = self.invoke(load_file, path)
         self.machine = self.invoke(self.method(executable, "vm_load_executable"))
         self.invoke(self.method(self.machine, "vm_initialization"), CPU, 0, POOLED_ALLOCATOR)
-        self.keep = [dl_tensor(spec) for spec in job["inputs"]]
-        tensors = [tensor for tensor, _ in self.keep]
-        self.invoke(self.method(self.machine, "set_input"), "main", *tensors)
+        self.bind(job)
         self.arguments, self.texts = self.arguments_of(["main"])
         self.stateful = self.method(self.machine, "invoke_stateful")
         self.output_names = [spec["name"] for spec in job["outputs"]]
+
+    def bind(self, job: dict[str, Any]) -> None:
+        """Set the inputs to their data."""
+        self.keep = [dl_tensor(spec) for spec in job["inputs"]]
+        tensors = [tensor for tensor, _ in self.keep]
+        set_input = self.method(self.machine, "set_input")
+        self.invoke(set_input, "main", *tensors)
+        self.release(set_input.value)
 
     def call(self) -> None:
         """Run the model once."""
@@ -115,14 +122,22 @@ class TvmRuntime:
     def outputs(self) -> list[Output]:
         """Return (name, type, shape, bytes) of every output of the last call."""
         get_output = self.method(self.machine, "get_output")
-        arity = self.invoke(self.method(self.machine, "get_output_arity"), "main").value
+        get_arity = self.method(self.machine, "get_output_arity")
+        arity = self.invoke(get_arity, "main").value
         is_tuple = arity < 1 << 63  # as a signed number it is -1 for a lone tensor
         found = []
         for index, name in enumerate(self.output_names):
             where = ["main", index] if is_tuple else ["main"]
             tensor = self.invoke(get_output, *where)
             found.append((name,) + tensor_content(tensor.value + OBJECT_HEADER_BYTES))
+            self.release(tensor.value)
+        self.release(get_output.value)
+        self.release(get_arity.value)
         return found
+
+    def release(self, address: int | None) -> None:
+        """Give up an object that a call returned."""
+        self.check(self.ffi.TVMFFIObjectDecRef(ctypes.c_void_p(address)))
 
     def method(self, module: FfiAny, name: str) -> ctypes.c_void_p:
         """Return a module's function."""
@@ -217,8 +232,7 @@ def byte_array(text: str) -> Any:
 
 def dl_tensor(spec: dict[str, Any]) -> tuple[DLTensor, Any]:
     """Return a tensor over an input's data, and the aligned memory that it points to."""
-    with open(spec["path"], "rb") as file:
-        data = file.read()
+    data = content(spec)
     memory = ctypes.create_string_buffer(len(data) + ALIGNMENT_BYTES)
     start = ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT_BYTES
     ctypes.memmove(start, data, len(data))

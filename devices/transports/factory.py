@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable
 
 from hwloop.deadline import Deadline
-from hwloop.devices.fleet import Device, EmulatedDevice, LocalDevice
+from hwloop.devices.fleet import BundleDevice, Device, EmulatedDevice, LocalDevice
 from hwloop.devices.session import DeviceSession, SessionOptions
 from hwloop.devices.transports.base import Transport
 from hwloop.devices.transports.local import LocalTransport
 from hwloop.devices.trust import PinnedKeys
+from hwloop.errors import UsageError
 
 
 def open_transport(device: Device, say: Callable[[str], None], deadline: Deadline | None = None) -> Transport:
@@ -22,9 +23,14 @@ def open_transport(device: Device, say: Callable[[str], None], deadline: Deadlin
     Raises:
         DeviceError: it cannot be reached.
         EmulatorError: this host cannot emulate it.
-        UsageError: ~/.ssh/config cannot be used.
+        UsageError: ~/.ssh/config cannot be used, or no connection reaches this device.
     """
     settings = device.settings
+    if isinstance(settings, BundleDevice):
+        raise UsageError(
+            f"device {device.name}: no connection reaches it; jobs are carried to it (`transport: bundle`)",
+            remedy=f"`hwloop measure MODEL -d {device.name}` writes one; docs/offline.md tells the rest.",
+        )
     limit_s = settings.connect_timeout_s
     transport: Transport
     # paramiko takes a while to import, and a local device needs none.

@@ -7,14 +7,17 @@ import sys
 import typer
 
 from hwloop.cli import devices, emulator, predictor, results, spaces
+from hwloop.cli.ci import ci
 from hwloop.cli.compare import compare
 from hwloop.cli.export import export
 from hwloop.cli.measure import measure
 from hwloop.cli.output import report_error
 from hwloop.cli.profile import profile
 from hwloop.cli.report import report
+from hwloop.cli.search import search
 from hwloop.cli.train import train
 from hwloop.cli.tune import tune
+from hwloop.cli.verify import verify
 from hwloop.errors import HwloopError
 
 INTERRUPTED = 130
@@ -29,9 +32,12 @@ app = typer.Typer(
 )
 app.command(name="measure")(measure)
 app.command(name="compare")(compare)
+app.command(name="ci")(ci)
 app.command(name="export")(export)
+app.command(name="search")(search)
 app.command(name="profile")(profile)
 app.command(name="report")(report)
+app.command(name="verify")(verify)
 app.command(name="train")(train)
 app.command(name="tune")(tune)
 app.add_typer(devices.app, name="devices")

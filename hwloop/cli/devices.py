@@ -200,12 +200,12 @@ def _ask_each(names: list[str] | None, file: Path | None) -> list[_Answer]:
     """Ask every chosen device, all at once; the answers come in the order of the fleet."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from hwloop.cli.progress import waiting
+    from hwloop.cli.progress import busy
     from hwloop.devices.fleet import load_fleet
 
-    chosen = load_fleet(file).select(names or [])
+    chosen = load_fleet(file).select_reached(names or [])
     title = f"Asking {len(chosen)} device{'s' if len(chosen) != 1 else ''}"
-    with waiting(title), ThreadPoolExecutor(AT_ONCE) as pool:
+    with busy(title), ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(_ask, chosen))
 
 

@@ -32,7 +32,7 @@ def release(
     from hwloop.paths import store_path
 
     released = []
-    for device in load_fleet(devices).select(names):
+    for device in load_fleet(devices).select_reached(names):
         lifted = quarantine.lift(store_path(), device.name)
         session = open_session(device, say)
         try:
@@ -73,7 +73,7 @@ def clean(
     if bool(names) == all_devices:
         raise UsageError("name devices to clean, or --all-devices", remedy="As in: hwloop devices clean kitchen-pi")
     freed = []
-    for device in load_fleet(devices).select(names or []):
+    for device in load_fleet(devices).select_reached(names or []):
         session = open_session(device, say)
         try:
             session.lease(Owner.here("cleaning"), Deadline.after(0), wait=False, told=lambda holder: None)

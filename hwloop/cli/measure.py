@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwloop.cli.candidate_view import part_sums, with_candidates
+from hwloop.cli.carrying import devices_by_hand, write_jobs
 from hwloop.cli.models import CALIBRATE_HELP, METHOD_HELP, MODEL_HELP, POLICY_HELP, WEIGHTS_HELP, Asked, workloads_for
 from hwloop.cli.options import RUNTIMES, installed_runtimes, parse_pairs, parse_shapes, refuse_strange_runtimes
 from hwloop.cli.output import BAD_RESULT, DEVICE_FAILED, print_json, say
@@ -72,11 +73,16 @@ def measure(
     devices_file: Annotated[
         Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
     ] = None,
+    job: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.pyz", help="The job of a device that it is carried to. [default: job.pyz]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure models on devices, with every runtime, and keep every sample.
 
-    A model is an ONNX file, or a candidate of a search space, whose parts are measured each.
+    A model is an ONNX file, or a candidate of a search space, whose parts are measured each. For a device that no
+    connection reaches (`transport: bundle`) a job is written, which runs there by itself.
 
     Exit code: 0 all is measured, or says why not; 1 outputs are wrong; 2 wrong usage or input; 3 a device failed.
 
@@ -87,6 +93,7 @@ def measure(
       hwloop measure model.onnx -d arm64 --json > results.json
       hwloop measure --space hat-small --sample 50 --seed 1 -d pi4 -r onnxruntime
       hwloop measure candidates.yaml vit-mini@7 -d local
+      hwloop measure model.onnx -d airgapped --job job.pyz
     """
     from hwloop.records import TimingProtocol
 
@@ -101,7 +108,9 @@ def measure(
     )
     care = _Care(fresh, wait, patience, each, despite_quarantine)
     asked = Asked(models or [], space, sample, policy or [], weights, seed, calibrate, calibration)
-    outcome, files = _run(asked, device or [], runtime or [], shape or [], given or [], protocol, care, devices_file)
+    outcome, files = _run(
+        asked, device or [], runtime or [], shape or [], given or [], protocol, care, devices_file, job
+    )
     if as_json:
         print_json(with_candidates(outcome.measurements, files))
     elif outcome.measurements:
@@ -131,6 +140,7 @@ def _run(
     protocol: TimingProtocol,
     care: _Care,
     devices_file: Path | None,
+    job_file: Path | None,
 ) -> tuple[Outcome, dict[str, ModelFile]]:
     """Return what came of the run, and the file that stands behind each model's name."""
     sizes = parse_shapes(shapes)
@@ -138,7 +148,9 @@ def _run(
     refuse_strange_runtimes(runtime_names)
     from hwloop.devices.fleet import load_fleet
 
-    devices = load_fleet(devices_file).select(device_names)
+    selected = load_fleet(devices_file).select(device_names)
+    carried = devices_by_hand(selected, job_file)
+    devices = [device for device in selected if device not in carried]
     from hwloop.cli.progress import Progress
     from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
     from hwloop.exporter.runtimes.tvm import Tvm
@@ -165,6 +177,8 @@ def _run(
         )
         with Store.open(store_path()) as store, Progress() as progress:
             outcome = measure(job, store, progress)
+            if not outcome.interrupted:
+                outcome.measurements += write_jobs(carried, job, job_file, store, progress)
     if outcome.interrupted:
         say("Stopped. What was measured is kept; the same command goes on from there.")
     return outcome, {workload.name: file for workload, file in zip(workloads, found, strict=True)}

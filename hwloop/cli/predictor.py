@@ -111,7 +111,7 @@ def fit(
                 processes=processes, seconds=seconds, relative_width=width, threads=threads, seed=seed
             )
             bench = Bench(store, device, runtime, protocol, devices_file)
-            wanted, goal = Wanted(space, pool, seed, policies, sizes), Goal(budget, batch, target_error)
+            wanted, goal = Wanted(space, pool, seed, policies, sizes, runtime), Goal(budget, batch, target_error)
             fitting = bench.measure(wanted, goal, fitting)
         rows = rows_of(store, device, runtime, threads=threads, batch=sizes.get("batch", 1))
         rows = rows.of_space(space) if space else rows

@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
 from hwloop.cli.output import error_lines
@@ -81,11 +89,10 @@ def counted(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def waiting(title: str) -> Iterator[None]:
+def busy(title: str) -> Iterator[None]:
     """Show that something goes on, where standard error is a terminal."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(title):
+    columns = (SpinnerColumn(), TextColumn(title), TimeElapsedColumn())
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bars.add_task("", total=None)
         yield

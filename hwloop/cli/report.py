@@ -40,7 +40,7 @@ def report(
       hwloop report -d kitchen-pi --since 7d -o week.html
       hwloop report --predictor pi4.json --json
     """
-    from hwloop.cli.progress import waiting
+    from hwloop.cli.progress import busy
     from hwloop.devices.fleet import load_fleet
     from hwloop.paths import store_path
     from hwloop.report.store_page import write_report
@@ -50,7 +50,7 @@ def report(
         devices=device or (), runtimes=runtime or (), models=model or (), since=parse_moment("--since", since)
     )
     fleet = load_fleet(devices_file)
-    with Store.open(store_path()) as store, waiting("Writing the report"):
+    with Store.open(store_path()) as store, busy("Writing the report"):
         written = write_report(output, store, filters, fleet, predictor or [])
     if as_json:
         print_json(asdict(written))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hwloop.cli.carrying import import_notes
 from hwloop.cli.options import parse_moment
-from hwloop.cli.output import print_json, say
+from hwloop.cli.output import BAD_RESULT, print_json, say
 from hwloop.errors import UsageError
 from hwloop.paths import store_path
 from hwloop.records import Measurement, Verdict
@@ -91,6 +92,36 @@ def show(
     from hwloop.cli.show import print_measurement
 
     print_measurement(_console(), found)
+
+
+@app.command("import", epilog="Example: hwloop results import job.results")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `python3 job.pyz` wrote on the device.")],
+    job: Annotated[
+        Path | None, typer.Option(metavar="FILE.pyz", help="The job's archive, where another store wrote it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Take in the results of a job that was carried to a device; what the store has is not doubled.
+
+    Exit code: 0 all is in the store; 1 outputs are wrong; 2 the file is damaged, or of another job.
+    """
+    from hwloop.carried import import_results
+    from hwloop.verdict import OUTPUTS_DIFFER
+
+    with _open_store() as store:
+        found = import_results(file, store, job)
+    if as_json:
+        print_json([one.as_json() for one in found.measurements])
+    elif found.measurements:
+        from hwloop.cli.table import measurement_table
+
+        console = _console()
+        console.print(measurement_table(found.measurements, console.width, ids=True))
+    for line in import_notes(found):
+        say(line)
+    wrong = any(reason.startswith(OUTPUTS_DIFFER) for one in found.measurements for reason in one.reasons)
+    raise typer.Exit(BAD_RESULT if wrong else 0)
 
 
 def _list(store: Store, filters: Filters, as_json: bool, csv: Path | None, parquet: Path | None, samples: bool) -> None:

@@ -19,12 +19,12 @@ from hwloop.cli.output import print_json, say
 if TYPE_CHECKING:
     from hwloop.search.training.run import Judged, TrainingRun
 
-RATE, FINE_TUNING_RATE = 1e-3, 1e-4
+RATE, FINE_TUNING_RATE = 3e-3, 1e-4
 
 
 def train(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="A space's name, bert:FILE.safetensors, FILE.py:NAME.")],
-    task: Annotated[str, typer.Option(help="digits, fashion-mnist, reviews, or your own as FILE.py:NAME.")],
+    task: Annotated[str, typer.Option(help="digits, fashion-mnist, reviews, debian-it, or your own as FILE.py:NAME.")],
     steps: Annotated[int, typer.Option(min=1, help="How many steps.")] = 1000,
     batch: Annotated[int, typer.Option(min=1, help="Examples a step.")] = 64,
     lr: Annotated[
@@ -37,10 +37,13 @@ def train(
     subnets: Annotated[int, typer.Option(min=1, help="Random subnets a step.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
     weights: Annotated[str, typer.Option(help="What to start from: random, pretrained, or a checkpoint.")] = "random",
-    shape: Annotated[list[str] | None, typer.Option(metavar="NAME=SIZE", help="A size: length or resolution.")] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SIZE", help="A size: length, resolution or steps.")
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="CHECKPOINT", help="The file of weights to write.")
     ] = Path("supernet.safetensors"),
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; as many as cores by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that was stopped.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -53,11 +56,14 @@ def train(
     Examples:
       hwloop train vit-mini --task fashion-mnist --steps 5000 --batch 128 -o vit.safetensors
       hwloop train bert-minilm --task reviews --weights pretrained --shape length=64 -o bert.safetensors
+      hwloop train hat-small --task debian-it --steps 20000 --batch 128 -o hat.safetensors
       hwloop export vit-mini@largest --weights vit.safetensors --onnx models
     """
     from hwloop.search.training.recipe import Recipe
-    from hwloop.search.training.run import TrainingRun
+    from hwloop.search.training.run import TrainingRun, use_threads
 
+    if threads is not None:
+        use_threads(threads)
     rate = lr or (RATE if weights == "random" else FINE_TUNING_RATE)
     sizes = parse_shapes(shape or [])
     recipe = Recipe(space, task, steps, batch, rate, sampling, subnets, seed, weights, sizes=sizes)
@@ -68,7 +74,7 @@ def train(
     if not run.complete:
         say(f"Stopped after step {run.trainer.step} of {steps}; all is saved. To go on:")
         say(f"  {_again(resume)}")
-    judged = run.judge()
+    judged = _judge(run)
     if as_json:
         print_json(_document(run, judged))
     else:
@@ -81,6 +87,18 @@ def _train(run: TrainingRun, stopped: Callable[[], bool]) -> None:
     with counted("training", run.trainer.recipe.steps) as done:
         done(run.trainer.step)
         run.run(stopped, lambda step: done(step.number))
+
+
+def _judge(run: TrainingRun) -> list[Judged]:
+    from hwloop.cli.progress import counted
+    from hwloop.search.training.run import JUDGED
+
+    judged = []
+    with counted("judging", JUDGED + 2) as done:
+        for one in run.judge():
+            judged.append(one)
+            done(len(judged))
+    return judged
 
 
 @contextmanager
@@ -126,4 +144,4 @@ def _document(run: TrainingRun, judged: list[Judged]) -> dict[str, object]:
 def _show(run: TrainingRun, judged: list[Judged]) -> None:
     typer.echo(f"{run.checkpoint}: {run.trainer.step} of {run.trainer.recipe.steps} steps")
     for one in judged:
-        typer.echo(f"  {one.name:<9} {one.accuracy:.1%} of {len(run.data.eval)} right")
+        typer.echo(f"  {one.name:<9} {one.accuracy:.1%} on {len(run.data.eval)} examples")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,10 +94,7 @@ class StoredContender:
 
     def needs(self) -> RuntimeNeeds:
         """Return the wheels of the runtime's version that the artifact was measured with."""
-        needs = self._builder.needs()
-        first, *others = needs.wheels
-        name = first.requirement.partition("==")[0]
-        return replace(needs, wheels=(replace(first, requirement=f"{name}=={self.version}"), *others))
+        return self._builder.needs().exactly(self.version)
 
     def ready(self, target: Target, version: str, folder: Path) -> Ready:
         """Return it as it was measured.

@@ -17,7 +17,10 @@ from hwloop.store import Store
 
 @dataclass(frozen=True)
 class Measuring:
-    """Measures candidates with a runtime on a device, into a store; `sizes` are what they are exported with."""
+    """Measures candidates with a runtime on a device, into a store.
+
+    `sizes` are what they are exported with; `weights` as `Numbers.weights`.
+    """
 
     store: Store
     device: Device
@@ -26,6 +29,7 @@ class Measuring:
     observer: Observer
     sizes: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
+    weights: str = "random"
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Measurement]:
         """Measure all parts of candidates; what the store has is not measured again.
@@ -35,7 +39,7 @@ class Measuring:
             KeyboardInterrupt: the user stopped it; what was measured before is kept.
         """
         with scratch_folder("candidates") as folder:
-            files = write_candidates(candidates, folder, self.sizes, Numbers(seed=self.seed))
+            files = write_candidates(candidates, folder, self.sizes, Numbers(self.weights, self.seed))
             files = list({file.path: file for file in files}.values())
             loaded = load_workloads([file.path for file in files], {}, {}, self.seed)
             workloads = [replace(one, candidate=file.candidate) for one, file in zip(loaded, files, strict=True)]

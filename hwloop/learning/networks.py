@@ -63,12 +63,6 @@ class CandidateNetworks:
         self._seed = seed
         self._exporter: CandidateExporter | None = None
 
-    def layers(self) -> list[str]:
-        """Return the names of the layers that a policy can name."""
-        from hwloop.search.subnets import layer_names
-
-        return layer_names(self._outline)
-
     def of(self, candidate: Candidate) -> tuple[Network, ...]:
         """Return the candidate's parts.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -16,7 +16,7 @@ from hwloop.predictor.choosing import most_informative
 from hwloop.predictor.features import Floats
 from hwloop.predictor.graph_features import graph_features
 from hwloop.predictor.standard import Standard
-from hwloop.records import Candidate, QuantPolicy, Scheme
+from hwloop.records import Candidate
 
 UNSURE = 0.5  # the share of the pool, with the widest intervals, that is chosen from
 NOISE = 0.1  # variance of a measurement, where that of what all columns say together is 1
@@ -26,7 +26,8 @@ NOISE = 0.1  # variance of a measurement, where that of what all columns say tog
 class Wanted:
     """Which candidates are drawn: `count` of a space, with quantization drawn for each block if `policies`.
 
-    `sizes` are some of batch, length, resolution and steps. Equal values draw equal candidates.
+    Schemes are those that the runtime can run. `sizes` are some of batch, length, resolution and steps. Equal values
+    draw equal candidates.
     """
 
     space: str
@@ -34,6 +35,7 @@ class Wanted:
     seed: int = 0
     policies: bool = False
     sizes: Mapping[str, int] = field(default_factory=dict)
+    runtime: str = "onnxruntime"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,29 +111,27 @@ def draw_pool(wanted: Wanted, described: Callable[[int], None] = lambda _count: 
         UsageError: there is no such space, or it does not take such sizes.
         ModelError: a candidate has no ONNX form.
     """
-    from hwloop.search.sampling import sample_distinct
-
-    random = Random(wanted.seed)
     networks = CandidateNetworks(wanted.space, wanted.sizes, wanted.seed)
-    blocks = blocks_of(networks.layers())
     parts = []
-    for number, arch in enumerate(sample_distinct(networks.space.choices, wanted.count, random), 1):
-        policy = drawn_policy(blocks, random) if wanted.policies else QuantPolicy()
-        parts.append(networks.of(Candidate(wanted.space, arch, policy)))
+    for number, candidate in enumerate(draw_candidates(wanted), 1):
+        parts.append(networks.of(candidate))
         described(number)
     return Pool.of(parts)
 
 
-def blocks_of(layers: Iterable[str]) -> list[str]:
-    """Return the blocks that layers belong to: names up to the first number in them, or up to the first dot."""
-    blocks: dict[str, None] = {}
-    for layer in layers:
-        words = layer.split(".")
-        numbered = next((place for place, word in enumerate(words) if word.isdigit()), 0)
-        blocks[".".join(words[: numbered + 1])] = None
-    return list(blocks)
+def draw_candidates(wanted: Wanted) -> list[Candidate]:
+    """Draw different candidates, each choice uniformly; as many as there are, if that is fewer than wanted.
 
+    Raises:
+        UsageError: there is no such space, or it does not take such sizes.
+    """
+    from hwloop.search.genome import Genome
+    from hwloop.search.quantizable import genome_of
+    from hwloop.search.sampling import sample_distinct
+    from hwloop.search.spaces.registry import load_space
 
-def drawn_policy(blocks: Iterable[str], random: Random) -> QuantPolicy:
-    """Return a policy with a scheme drawn for each block."""
-    return QuantPolicy({block: random.choice(list(Scheme)) for block in blocks})
+    space = load_space(wanted.space)
+    genome = Genome(space.name, space.choices)
+    if wanted.policies:
+        genome = genome_of(space, [wanted.runtime], sizes=wanted.sizes)
+    return sample_distinct(genome, wanted.count, Random(wanted.seed))

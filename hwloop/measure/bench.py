@@ -182,7 +182,10 @@ class Bench:
     def tell(self, key: CellKey, outcome: ProcessRun | Failure) -> bool:
         """Say what came of a cell's process; return whether it needs no more of them."""
         with self._changed:
-            self._schedule.tell(key, outcome)
+            if isinstance(outcome, Failure):
+                self._schedule.close(key)
+            else:
+                self._schedule.tell(key, outcome)
             return self._schedule.is_closed(key)
 
     def retry(self, key: CellKey) -> None:

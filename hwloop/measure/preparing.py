@@ -22,7 +22,7 @@ from hwloop.measure.cells import Cell, CellKey, artifact_folder
 from hwloop.measure.job import MeasureJob
 from hwloop.measure.quiet import Quiet
 from hwloop.measure.workload import Workload
-from hwloop.records import Artifact, Failure, FailureKind, Measurement, Subject, Target, TimingProtocol
+from hwloop.records import Artifact, DeviceFacts, Failure, FailureKind, Measurement, Subject, Target, TimingProtocol
 from hwloop.store import Store
 from hwloop.verdict import holds_under
 
@@ -30,6 +30,55 @@ FETCH_S = 1200.0
 FETCH_ATTEMPTS, FETCH_PAUSE_S = 3, 2.0
 BUILD_S = 600.0
 PUSH_S = 900.0
+
+
+def provision_patiently(
+    runtime: Runtime, device: str, facts: DeviceFacts, say: Callable[[str], None]
+) -> ProvisionedRuntime:
+    """Return a runtime's wheels for a device; what cannot be fetched is tried again.
+
+    Raises:
+        FetchError: its wheels could not be fetched.
+        DeviceUnsuited: no wheel suits the device.
+    """
+    fetching = Retrying(
+        retry=retry_if_exception_type(FetchError),
+        stop=stop_after_attempt(FETCH_ATTEMPTS),
+        wait=wait_random_exponential(FETCH_PAUSE_S),
+        reraise=True,
+    )
+    return fetching(provision, runtime.needs(), device, facts, Deadline.after(FETCH_S), say)
+
+
+def recipe_of(runtime: Runtime, workload: Workload, target: Target) -> str:
+    """Return what names a cell that could not be built: the digest of what it would have been built from."""
+    return digest_json([runtime.revision, workload.model.digest, asdict(target)])
+
+
+def subject_of(
+    workload: Workload,
+    device: Device,
+    identity: str,
+    runtime: ProvisionedRuntime,
+    protocol: TimingProtocol,
+    built: Artifact | str,
+) -> Subject:
+    """Return what is measured: a workload's artifact, or the recipe of one that could not be built."""
+    return Subject(
+        model=workload.name,
+        model_digest=workload.model.digest,
+        artifact_digest=built if isinstance(built, str) else built.digest,
+        artifact_bytes=0 if isinstance(built, str) else built.size_bytes,
+        inputs_digest=workload.inputs.digest,
+        device=device.name,
+        device_identity=identity,
+        runtime=runtime.name,
+        runtime_version=runtime.version,
+        threads=protocol.threads,
+        batch=workload.batch,
+        emulated=device.emulated,
+        protocol=asdict(protocol),
+    )
 
 
 @dataclass(frozen=True)
@@ -70,14 +119,7 @@ class Preparer:
             FetchError: its wheels could not be fetched.
             DeviceError: the device failed, or no wheel suits it.
         """
-        deadline = Deadline.after(FETCH_S)
-        fetching = Retrying(
-            retry=retry_if_exception_type(FetchError),
-            stop=stop_after_attempt(FETCH_ATTEMPTS),
-            wait=wait_random_exponential(FETCH_PAUSE_S),
-            reraise=True,
-        )
-        found = fetching(provision, runtime.needs(), self._device.name, session.facts, deadline, self._say)
+        found = provision_patiently(runtime, self._device.name, session.facts, self._say)
         session.push([found.folder], [], Deadline.after(PUSH_S))
         return found
 
@@ -102,9 +144,7 @@ class Preparer:
             InfrastructureError: the device failed, or the build was stopped.
         """
         workload, runtime = self._job.workloads[key.workload], self.runtime(key)
-        # What could not be built is known by what it would have been built from.
-        recipe = digest_json([runtime.revision, workload.model.digest, asdict(target)])
-        unbuilt = self._subject(session, workload, key, provisioned, None, recipe)
+        unbuilt = self._subject(session, workload, provisioned, recipe_of(runtime, workload, target))
         known = self._known(unbuilt, equals)
         if known and known.failure and known.failure.kind is FailureKind.UNSUPPORTED:
             return known
@@ -114,7 +154,7 @@ class Preparer:
             return Unbuilt(unbuilt, built)
         for note in built.notes:
             self._say(f"{workload.name} with {key.runtime}: {note}")
-        subject = self._subject(session, workload, key, provisioned, built, built.digest)
+        subject = self._subject(session, workload, provisioned, built)
         known = self._known(subject, equals)
         # Under other limits than those of its day it may have another verdict: then it is measured again.
         if known and holds_under(known, self._store.runs(known.id), self._device.limits(session.facts)):
@@ -144,6 +184,8 @@ class Preparer:
         files = workload.inputs.write(self._inputs_folder)
         blobs = [Blob(path, workload.inputs.digests[name]) for name, path in files.items()]
         self._archive.keep(artifact, files, workload.inputs.digest)
+        right = workload.inputs.write_reference(self._inputs_folder)
+        self._archive.keep_reference(workload.model.digest, workload.inputs.digest, right)
         folder = artifact_folder(artifact)
         session.push([folder], blobs, Deadline.after(PUSH_S))
         resumed = None if self._job.fresh else self._store.unfinished(subject.key)
@@ -154,26 +196,6 @@ class Preparer:
         return Cell(key, workload, artifact, subject, folder, provisioned.folder, blobs, measurement_id, list(runs))
 
     def _subject(
-        self,
-        session: DeviceSession,
-        workload: Workload,
-        key: CellKey,
-        provisioned: ProvisionedRuntime,
-        artifact: Artifact | None,
-        artifact_digest: str,
+        self, session: DeviceSession, workload: Workload, provisioned: ProvisionedRuntime, built: Artifact | str
     ) -> Subject:
-        return Subject(
-            model=workload.name,
-            model_digest=workload.model.digest,
-            artifact_digest=artifact_digest,
-            artifact_bytes=artifact.size_bytes if artifact else 0,
-            inputs_digest=workload.inputs.digest,
-            device=self._device.name,
-            device_identity=session.facts.identity,
-            runtime=key.runtime,
-            runtime_version=provisioned.version,
-            threads=self._protocol.threads,
-            batch=workload.batch,
-            emulated=self._device.emulated,
-            protocol=asdict(self._protocol),
-        )
+        return subject_of(workload, self._device, session.facts.identity, provisioned, self._protocol, built)

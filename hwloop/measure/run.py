@@ -13,7 +13,7 @@ from hwloop.measure.device import DeviceRun
 from hwloop.measure.job import MeasureJob, Observer, Outcome
 from hwloop.measure.quiet import Quiet
 from hwloop.measure.sharing import Sharing
-from hwloop.measure.workload import Workload
+from hwloop.measure.workload import distinct, identity_of, named
 from hwloop.records import Measurement
 from hwloop.scratch import scratch_folder
 from hwloop.store import Store
@@ -32,7 +32,7 @@ def measure(job: MeasureJob, store: Store, observer: Observer) -> Outcome:
         HwloopError: what is no device's fault, such as a store that cannot be written.
     """
     outcome = Outcome()
-    asked, job = job, replace(job, workloads=_distinct(job.workloads))
+    asked, job = job, replace(job, workloads=distinct(job.workloads))
     describe(job.workloads, store)
     quiet = Quiet()
     sharing: Sharing[CellKey] = Sharing(job.sharing)
@@ -77,30 +77,14 @@ def _collect(futures: dict[Future[None], DeviceRun], observer: Observer, outcome
                 raise
 
 
-def _distinct(workloads: Sequence[Workload]) -> list[Workload]:
-    """Return the first of each: workloads with the same model and the same inputs are the same."""
-    firsts: dict[tuple[str, str], Workload] = {}
-    for one in workloads:
-        firsts.setdefault(_identity(one), one)
-    return list(firsts.values())
-
-
-def _identity(workload: Workload) -> tuple[str, str]:
-    return workload.model.digest, workload.inputs.digest
-
-
 def _as_asked(job: MeasureJob, found: Sequence[Measurement]) -> list[Measurement]:
     """Return what was asked for, by model, device and runtime, each under the name that it was asked for by."""
-    measured_as = {_identity(one): one.name for one in _distinct(job.workloads)}
+    measured_as = {identity_of(one): one.name for one in distinct(job.workloads)}
     by_place = {(one.subject.model, one.subject.device, one.subject.runtime): one for one in found}
     places = [
-        (workload, (measured_as[_identity(workload)], device.name, runtime.name))
+        (workload, (measured_as[identity_of(workload)], device.name, runtime.name))
         for workload in job.workloads
         for device in job.devices
         for runtime in job.runtimes
     ]
-    return [_named(by_place[place], workload.name) for workload, place in places if place in by_place]
-
-
-def _named(measurement: Measurement, name: str) -> Measurement:
-    return replace(measurement, subject=replace(measurement.subject, model=name))
+    return [named(by_place[place], workload.name) for workload, place in places if place in by_place]

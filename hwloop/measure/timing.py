@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 
 from hwloop.deadline import Deadline
 from hwloop.devices.fleet import Device
+from hwloop.devices.gates import Gate
 from hwloop.devices.jobs import job_request
 from hwloop.devices.session import DeviceSession
 from hwloop.errors import InfrastructureError
 from hwloop.measure.bench import Bench
 from hwloop.measure.cells import Cell, CellKey
-from hwloop.measure.gates import Gate
 from hwloop.measure.job import DeviceClock, Observer
 from hwloop.measure.ledger import Ledger
 from hwloop.measure.quiet import Quiet

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hwloop.errors import UsageError
 from hwloop.exporter.costs import costs_of
 from hwloop.exporter.inputs import Inputs, make_inputs
 from hwloop.exporter.model import Model, load_model
-from hwloop.records import Candidate, ModelFacts
+from hwloop.records import Candidate, Measurement, ModelFacts
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,24 @@ class Workload:
         graph = onnx.load(model.path, format="protobuf", load_external_data=False)
         costs = costs_of(graph, {**model.dims, **sizes}, model.size_bytes)
         return ModelFacts(model.digest, self.inputs.digest, self.name, costs, self.candidate)
+
+
+def distinct(workloads: Sequence[Workload]) -> list[Workload]:
+    """Return the first of each: workloads with the same model and the same inputs are the same."""
+    firsts: dict[tuple[str, str], Workload] = {}
+    for one in workloads:
+        firsts.setdefault(identity_of(one), one)
+    return list(firsts.values())
+
+
+def identity_of(workload: Workload) -> tuple[str, str]:
+    """Return what makes two workloads the same: the digests of the model and of its inputs."""
+    return workload.model.digest, workload.inputs.digest
+
+
+def named(measurement: Measurement, name: str) -> Measurement:
+    """Return a measurement under the name that its model has in this run."""
+    return replace(measurement, subject=replace(measurement.subject, model=name))
 
 
 def load_workloads(

@@ -12,6 +12,7 @@ from hwloop.deadline import Deadline
 from hwloop.devices import quarantine
 from hwloop.devices.fleet import Device
 from hwloop.devices.folders import Blob
+from hwloop.devices.gates import Gate
 from hwloop.devices.profiling import RawProfile, profile_request
 from hwloop.devices.provision import provision
 from hwloop.devices.session import DeviceSession
@@ -20,7 +21,6 @@ from hwloop.errors import InfrastructureError, UsageError
 from hwloop.exporter.runtimes.base import Runtime
 from hwloop.exporter.runtimes.tvm import Tvm
 from hwloop.measure.cells import artifact_folder
-from hwloop.measure.gates import Gate
 from hwloop.measure.giving_up import give_up, refuse_quarantined
 from hwloop.measure.recovery import Patience, retrying
 from hwloop.measure.target import suited_target

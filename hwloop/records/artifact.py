@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,12 @@ class RuntimeNeeds:
 
     runtime: str
     wheels: tuple[WheelNeed, ...]
+
+    def exactly(self, version: str) -> RuntimeNeeds:
+        """Return the same with this version of the runtime itself, which is the first wheel."""
+        first, *others = self.wheels
+        name = first.requirement.partition("==")[0]
+        return replace(self, wheels=(replace(first, requirement=f"{name}=={version}"), *others))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What a Raspberry Pi's throttle bits say of this moment.
+LIVE_THROTTLE_BITS = {
+    0x1: "its supply voltage was too low",
+    0x2: "its frequency was capped",
+    0x4: "it was throttled",
+    0x8: "it was at its temperature limit",
+}
+
 
 @dataclass(frozen=True)
 class Evidence:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hwloop.records.device import DeviceFacts
+if TYPE_CHECKING:
+    from hwloop.records.device import DeviceFacts
 
 RASPBERRY_PI = "Raspberry Pi"
 

@@ -14,7 +14,8 @@ FINISHED = "SELECT m.*, o.* FROM measurement AS m CROSS JOIN outcome AS o ON o.m
 
 @dataclass(frozen=True)
 class Filters:
-    """What measurements must have; an empty filter lets all pass. `models` are globs (`*`, `?`, `[a-z]`).
+    """What measurements must have; an empty filter lets all pass. `models` are globs (`*`, `?`, `[a-z]`),
+    `artifacts` digests.
 
     `since` and `until` bound the time at which a measurement began. `latest_only` keeps the newest of those
     that are the same (same artifact, inputs, device and protocol).
@@ -23,6 +24,7 @@ class Filters:
     devices: Collection[str] = ()
     runtimes: Collection[str] = ()
     models: Collection[str] = ()
+    artifacts: Collection[str] = ()
     verdicts: Collection[Verdict] = ()
     since: datetime | None = None
     until: datetime | None = None
@@ -42,6 +44,7 @@ class Filters:
         any_of("m.device = ?", self.devices)
         any_of("m.runtime = ?", self.runtimes)
         any_of("m.model GLOB ?", self.models)
+        any_of("m.artifact_digest = ?", self.artifacts)
         any_of("o.verdict = ?", [verdict.value for verdict in self.verdicts])
         any_of("m.id >= ?", [first_id_at(self.since)] if self.since else [])
         any_of("m.id < ?", [first_id_at(self.until)] if self.until else [])

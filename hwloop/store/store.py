@@ -79,8 +79,12 @@ class Store:
 
     def finished(self, key: str) -> Measurement | None:
         """Return the newest finished measurement with this key, without runs."""
-        found = self._read(f"{FINISHED} WHERE m.key = ? ORDER BY m.id DESC LIMIT 1", [key])
-        return self.parsed(rows.measurement_of, found[0]) if found else None
+        return next(iter(self.all_finished(key, limit=1)), None)
+
+    def all_finished(self, key: str, *, limit: int = -1) -> list[Measurement]:
+        """Return the finished measurements with this key, newest first, without runs; -1: all of them."""
+        found = self._read(f"{FINISHED} WHERE m.key = ? ORDER BY m.id DESC LIMIT ?", [key, limit])
+        return [self.parsed(rows.measurement_of, row) for row in found]
 
     def unfinished(self, key: str) -> tuple[str, list[ProcessRun]] | None:
         """Return the id and the runs of the newest measurement with this key that has no outcome.

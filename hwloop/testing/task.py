@@ -19,7 +19,7 @@ import pytest
 
 from hwloop.errors import UsageError
 from hwloop.records import TensorSpec
-from hwloop.search.judging import loss_and_outputs
+from hwloop.search.judging import loss_and_answers
 from hwloop.search.spaces.base import Space
 from hwloop.search.tasks.base import Data, Split, Task
 from hwloop.search.training.run import inputs_of
@@ -60,9 +60,9 @@ class TaskContract:
             assert all(np.array_equal(one.inputs[name], other.inputs[name]) for name in one.inputs)
 
     def test_a_network_learns_from_its_loss_and_is_judged(self, task: Task, space: Space, data: Data) -> None:
-        loss, outputs = loss_and_outputs(space.supernet(), task, data.train.take(slice(FEW)))
+        loss, answers = loss_and_answers(space.supernet(), task, data.train.take(slice(FEW)))
         assert np.isfinite(loss) and loss > 0
-        assert 0 <= task.metric(outputs, data.train.labels[:FEW]) <= 1
+        assert 0 <= task.metric(answers, data.train.labels[:FEW]) <= 1
 
     def test_other_inputs_are_refused_by_name(self, task: Task) -> None:
         with pytest.raises(UsageError, match="no_such_input"):

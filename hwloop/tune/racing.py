@@ -12,6 +12,7 @@ from hwloop.compare.judge import B, judge, set_difference
 from hwloop.deadline import Deadline
 from hwloop.devices.duel import Duel, Entrant, SetResult
 from hwloop.devices.folders import Blob
+from hwloop.devices.gates import Gate
 from hwloop.devices.jobs import RawOutput, job_request
 from hwloop.devices.provision import ProvisionedRuntime
 from hwloop.devices.session import DeviceSession
@@ -19,7 +20,6 @@ from hwloop.errors import RunnerError
 from hwloop.exporter.compare import compare, decode_outputs
 from hwloop.exporter.tuning.kernels import Candidate
 from hwloop.measure.cells import artifact_folder
-from hwloop.measure.gates import Gate
 from hwloop.records import Failure, FailureKind, ProcessBudget, TimingProtocol
 from hwloop.records.comparison import ComparisonProtocol, ComparisonSet, Judgement
 

@@ -12,6 +12,7 @@ from hwloop.compare.contenders import FileContender
 from hwloop.deadline import Deadline
 from hwloop.devices import quarantine
 from hwloop.devices.fleet import Device
+from hwloop.devices.gates import Gate
 from hwloop.devices.provision import provision
 from hwloop.devices.session import DeviceSession
 from hwloop.devices.transports.factory import open_session
@@ -20,7 +21,6 @@ from hwloop.exporter.runtimes.tvm import COMPILER, Tvm
 from hwloop.exporter.tuned import TunedKernels
 from hwloop.exporter.tuning.tuner import Effort, KernelReport, Tuner, Watcher
 from hwloop.exporter.tuning.workbench import Workbench
-from hwloop.measure.gates import Gate
 from hwloop.measure.giving_up import give_up, refuse_quarantined
 from hwloop.measure.recovery import Patience, retrying
 from hwloop.measure.target import suited_target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from hwloop.errors import UsageError
 from hwloop.records import Arch, TensorSpec
@@ -59,6 +59,26 @@ class Supernet(Protocol):
 
     def eval(self) -> Any:
         """Switch training behaviour off, as `torch.nn.Module` does."""
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """What a supernet is besides, whose networks write token by token; its parts are an encoder and a decoder's step.
+
+    `forward(source, target)` returns the logits [batch, steps, words] of what follows each token of a target. What the
+    encoder puts out, the step takes in under the same name; it takes `token` and `position`, too, and as `past_...`,
+    zeros at first, what it put out as `present_...` the step before. Its first output are the logits [batch, 1, words].
+    """
+
+    @property
+    def words(self) -> Mapping[str, int]:
+        """How many tokens there are for `source` and for `target`."""
+
+    def taught(self, setting: Setting) -> tuple[TensorSpec, ...]:
+        """Return what `forward` takes: `source` [batch, length] and `target` [batch, steps], both int64."""
+
+    def write(self, source: torch.Tensor, steps: int) -> torch.Tensor:
+        """Return the likeliest token at each of `steps` steps [batch, steps], after END nothing but PAD."""
 
 
 @dataclass(frozen=True)

@@ -141,8 +141,13 @@ class Choices:
         return self._drawn(lambda: value)
 
     def mutate(self, arch: Arch, rate: float, random: Random) -> Arch:
-        """Return a point in which each choice was drawn anew with probability `rate`, and at least one was."""
-        names = list(arch.choices)
+        """Return a point in which each choice was drawn anew with probability `rate`, and at least one was.
+
+        A point whose choices have but one value each is returned as it is.
+        """
+        names = [name for name in arch.choices if len(self[name].values) > 1]
+        if not names:
+            return arch
 
         def draw() -> Callable[[Choice], Value]:
             sure = random.choice(names)
@@ -167,7 +172,22 @@ class Choices:
 
         return self.draw(value)
 
-    # ── counting ──
+    # ── all of them ──
+
+    def points(self) -> Iterator[Arch]:
+        """Yield every point once; the last choices vary fastest."""
+        yield from self._points({}, 0)
+
+    def _points(self, found: dict[str, Value], place: int) -> Iterator[Arch]:
+        if self._broken(found):
+            return
+        if place == len(self.choices):
+            yield Arch(found)
+        elif self._counts(choice := self.choices[place], found):
+            for value in choice.values:
+                yield from self._points({**found, choice.name: value}, place + 1)
+        else:
+            yield from self._points(found, place + 1)
 
     def count(self) -> int:
         """Return how many points there are."""

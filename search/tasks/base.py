@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """Examples: an array for each input of a network, and labels; the first axis of each counts the examples."""
+    """Examples: an array for each input of a network, and labels; the first axis of each counts the examples.
+
+    A label is IGNORED (`hwloop.search.tokens`) where there is nothing to learn: where a sentence has ended.
+    """
 
     inputs: Mapping[str, np.ndarray]
     labels: np.ndarray
@@ -72,7 +75,10 @@ class Task(Protocol):
         """
 
     def metric(self, outputs: np.ndarray, labels: np.ndarray) -> float:
-        """Return how good outputs are, between 0 and 1; higher is better."""
+        """Return how good answers are, between 0 and 1; higher is better.
+
+        They are a network's outputs; of a network that writes (`Writer`), the tokens that it wrote [examples, steps].
+        """
 
 
 @dataclass(frozen=True)

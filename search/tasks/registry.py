@@ -11,6 +11,7 @@ from hwloop.search.tasks.base import Task
 
 # Name, and where it stands: a file is imported only when its task is asked for.
 TASKS = {
+    "debian-it": "hwloop.search.tasks.debian_it:DEBIAN_IT",
     "digits": "hwloop.search.tasks.digits:DIGITS",
     "fashion-mnist": "hwloop.search.tasks.fashion_mnist:FASHION_MNIST",
     "reviews": "hwloop.search.tasks.reviews:REVIEWS",

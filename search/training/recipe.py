@@ -25,7 +25,7 @@ class Recipe:
     task: str
     steps: int = 1000
     batch: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     sampling: str = "sandwich"
     subnets: int = 2
     seed: int = 0

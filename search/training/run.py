@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,9 +15,9 @@ from hwloop.records import Arch, TensorSpec
 from hwloop.search.checkpoints import save_checkpoint, supernet_with
 from hwloop.search.judging import subnet_accuracy
 from hwloop.search.sampling import sample_distinct
-from hwloop.search.spaces.base import Setting, Space
+from hwloop.search.spaces.base import Setting, Space, Writer
 from hwloop.search.spaces.registry import load_space
-from hwloop.search.tasks.base import Data
+from hwloop.search.tasks.base import Data, Task
 from hwloop.search.tasks.registry import load_task
 from hwloop.search.training.curves import curve_path, cut_curve, write_steps
 from hwloop.search.training.recipe import Recipe
@@ -52,6 +52,8 @@ class TrainingRun:
         self.data: Data = self.task.data(inputs_of(space, space.setting(**recipe.sizes)))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         supernet = supernet_with(space, recipe.weights, recipe.seed)
+        if isinstance(supernet, Writer):
+            _require_words(supernet, self.task, self.data)
         self.trainer = Trainer(space, supernet, self.task, self.data.train, recipe, self.device)
         if resume:
             load_state(state_path(checkpoint), self.trainer)
@@ -86,29 +88,45 @@ class TrainingRun:
         write_steps(curve_path(self.checkpoint), self._steps)
         self._steps = []
 
-    def judge(self) -> list[Judged]:
-        """Return the accuracy of the smallest, the largest and some random subnets."""
+    def judge(self) -> Iterator[Judged]:
+        """Yield the accuracy of the smallest, the largest and `JUDGED` random subnets, one after the other."""
         trainer = self.trainer
         choices = trainer.space.choices
         drawn = sample_distinct(choices, JUDGED, Random(trainer.recipe.seed))
         named = [("smallest", choices.smallest), ("largest", choices.largest), *(("random", arch) for arch in drawn)]
-        return [
-            Judged(name, arch, subnet_accuracy(trainer.supernet, arch, self.task, self.data)) for name, arch in named
-        ]
+        for name, arch in named:
+            yield Judged(name, arch, subnet_accuracy(trainer.supernet, arch, self.task, self.data))
+
+
+def use_threads(count: int) -> None:
+    """Compute on this many threads of the CPU from now on."""
+    torch.set_num_threads(count)
 
 
 def inputs_of(space: Space, setting: Setting) -> tuple[TensorSpec, ...]:
-    """Return what the largest network of a space takes.
+    """Return what the largest network of a space takes in training.
 
     Raises:
-        UsageError: its networks are exported in several parts: how they are trained is not known here.
+        UsageError: its networks are exported in several parts and do not write: how they are trained is not known here.
     """
     outline = space.outline()
     outline.activate(space.choices.largest)
+    if isinstance(outline, Writer):
+        return outline.taught(setting)
     parts = outline.parts(setting)
     if len(parts) != 1:
         raise UsageError(
             f"networks of space {space.name} are made of {len(parts)} parts, and none of the tasks is for such",
-            remedy="Use a space of encoders or of image networks.",
+            remedy="Use a space of encoders, of image networks or of translators.",
         )
     return parts[0].inputs
+
+
+def _require_words(writer: Writer, task: Task, data: Data) -> None:
+    for name, words in writer.words.items():
+        highest = max(int(split.inputs[name].max()) for split in (data.train, data.eval))
+        if highest >= words:
+            raise UsageError(
+                f"task {task.name} has {name} tokens up to {highest}, and the network knows {words}",
+                remedy="Use a space that was made for as many tokens.",
+            )

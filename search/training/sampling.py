@@ -1,9 +1,9 @@
 """Which subnets learn in a step.
 
-`sandwich`: the largest, the smallest and random ones; the largest teaches the others (Yu and Huang, US-Nets, ICCV
-2019; BigNAS, ECCV 2020). `uniform`: random ones, each choice drawn uniformly (Guo et al., SPOS, ECCV 2020).
-`complexity`: random ones whose operations are near those of the step before, so that gradients of neighbouring steps
-do not work against each other (Tang et al., ElasticViT, ICCV 2023).
+`sandwich`: the largest, the smallest and random ones; the largest teaches the others, along with the labels (Yu and
+Huang, US-Nets, ICCV 2019; BigNAS, ECCV 2020). `uniform`: random ones, each choice drawn uniformly (Guo et al., SPOS,
+ECCV 2020). `complexity`: random ones whose operations are near those of the step before, so that gradients of
+neighbouring steps do not work against each other (Tang et al., ElasticViT, ICCV 2023).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Macs = Callable[[Arch], float]
 
 @dataclass(frozen=True)
 class Plan:
-    """The subnets of a step: `students` learn from the teacher, or from the labels where there is none."""
+    """The subnets of a step: `students` learn from the labels, and from the teacher where there is one."""
 
     teacher: Arch | None
     students: tuple[Arch, ...]

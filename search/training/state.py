@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hwloop.errors import UsageError
+from hwloop.search.checkpoints import own_weights, with_tied
 from hwloop.search.training.trainer import Trainer
 
 SCHEMA = "1"
@@ -25,7 +26,7 @@ def state_path(checkpoint: Path) -> Path:
 
 def save_state(path: Path, trainer: Trainer) -> None:
     """Write weights, optimizer, step and recipe between two steps; a file that is there is replaced at once."""
-    tensors = {f"{WEIGHTS}{name}": value.contiguous() for name, value in trainer.supernet.state_dict().items()}
+    tensors = {f"{WEIGHTS}{name}": value for name, value in own_weights(trainer.supernet).items()}
     for number, values in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"{OPTIMIZER}{number}.{name}": value.contiguous() for name, value in values.items()}
     metadata = {
@@ -55,7 +56,7 @@ def load_state(path: Path, trainer: Trainer) -> None:
         raise UsageError(f"{path}: this is no training run of schema {SCHEMA}", remedy="Train without --resume.")
     trainer.recipe.require_same(json.loads(metadata["recipe"]))
     weights = {name.removeprefix(WEIGHTS): value for name, value in tensors.items() if name.startswith(WEIGHTS)}
-    trainer.supernet.load_state_dict(weights)
+    trainer.supernet.load_state_dict(with_tied(weights, trainer.supernet))
     states: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(OPTIMIZER):

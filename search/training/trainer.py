@@ -18,11 +18,14 @@ from hwloop.search.costs import arch_costs
 from hwloop.search.spaces.base import Space, Supernet
 from hwloop.search.subnets import module_of
 from hwloop.search.tasks.base import Split, Task
+from hwloop.search.tokens import IGNORED
 from hwloop.search.training.recipe import Recipe
 from hwloop.search.training.sampling import Plan, Sampler
 
 CLIPPED_AT = 1.0  # the norm of a step's gradient
+TAUGHT = 0.5  # the teacher's share of a student's loss, as Once-for-All's: a young teacher alone teaches nothing
 COUNTED = 4096  # subnets whose operations are remembered
+RESIDENT_BYTES = 4 << 30  # examples beyond this stay in the host's memory
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(_groups(self.network, recipe.weight_decay), recipe.learning_rate)
         self._task = task
         self._examples = examples
+        self._inputs, self._labels = self._tensors(examples)
         self._setting = space.setting(**recipe.sizes)
         self._sampler = Sampler(recipe.sampling, space.choices, recipe.subnets, lru_cache(COUNTED)(self._macs))
         self._order = lru_cache(1)(self._shuffled)
@@ -91,15 +95,18 @@ class Trainer:
     def _gradients(self, plan: Plan) -> tuple[float, ...]:
         """Add up the gradients of a step's subnets; return their losses."""
         inputs, labels = self._batch()
-        losses, soft = [], None
+        losses, wanted = [], None
+        counted = (labels != IGNORED).flatten().nonzero().squeeze(-1)  # once: a GPU would be waited for each time
         if plan.teacher is not None:
             outputs = self._forward(plan.teacher, inputs)
             losses.append(self._task.loss(outputs, labels))
             losses[-1].backward()  # type: ignore[no-untyped-call]
-            soft = outputs.detach()
+            wanted = F.softmax(_rows(outputs.detach(), counted), dim=-1)
         for arch in plan.students:
             outputs = self._forward(arch, inputs)
-            loss = self._task.loss(outputs, labels) if soft is None else distillation_loss(outputs, soft)
+            loss = self._task.loss(outputs, labels)
+            if wanted is not None:
+                loss = (1 - TAUGHT) * loss + TAUGHT * F.cross_entropy(_rows(outputs, counted), wanted)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss)
         return tuple(float(loss.detach()) for loss in losses)
@@ -114,9 +121,17 @@ class Trainer:
         """Return the step's inputs by name, and labels; an epoch shows each example once, but for an odd rest."""
         size = self.recipe.batch
         epoch, place = divmod(self.step, len(self._examples) // size)
-        batch = self._examples.take(self._order(epoch)[place * size : (place + 1) * size])
-        inputs = {name: torch.from_numpy(values).to(self.device) for name, values in batch.inputs.items()}
-        return inputs, torch.from_numpy(batch.labels).to(self.device)
+        which = torch.from_numpy(self._order(epoch)[place * size : (place + 1) * size]).to(self._labels.device)
+        inputs = {name: values[which].to(self.device) for name, values in self._inputs.items()}
+        return inputs, self._labels[which].to(self.device)
+
+    def _tensors(self, examples: Split) -> tuple[dict[str, Tensor], Tensor]:
+        """Return all inputs and labels, where training computes if they fit there, else in the host's memory."""
+        arrays = [*examples.inputs.values(), examples.labels]
+        fits = sum(values.nbytes for values in arrays) <= RESIDENT_BYTES
+        where = self.device if fits else torch.device("cpu")
+        inputs = {name: torch.from_numpy(values).to(where) for name, values in examples.inputs.items()}
+        return inputs, torch.from_numpy(examples.labels).to(where)
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self._examples))
@@ -129,10 +144,9 @@ class Trainer:
         return self.space.outline()
 
 
-def distillation_loss(outputs: Tensor, teacher: Tensor) -> Tensor:
-    """Return the cross entropy of a subnet's logits with the teacher's probabilities, both [..., classes] (BigNAS)."""
-    wanted = F.softmax(teacher.float(), dim=-1)
-    return -(wanted * F.log_softmax(outputs.float(), dim=-1)).sum(dim=-1).mean()
+def _rows(logits: Tensor, counted: Tensor) -> Tensor:
+    """Return some rows of logits [..., classes] as [rows, classes] in fp32."""
+    return logits.flatten(0, -2)[counted].float()
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwloop.devices.fleet import Device, EmulatedDevice, Fleet, LocalDevice, SshDevice, load_fleet
+from hwloop.devices.fleet import BundleDevice, Device, EmulatedDevice, Fleet, LocalDevice, SshDevice, load_fleet
 from hwloop.errors import ConfigError, Problem, UsageError
 from hwloop.records import DeviceFacts, Limits, usual_limits
 
@@ -90,8 +90,8 @@ class TestTheShippedFile:
         file = tmp_path / "examples.yaml"
         file.write_text("\n".join(lines))
         fleet = load_fleet(file)
-        assert names(fleet) == ["local", "pi4", "pi3", "kitchen-pi", "jetson", "box"]
-        jetson, lab = fleet.devices[4].settings, fleet.devices[5].settings
+        assert names(fleet) == ["local", "pi4", "pi3", "kitchen-pi", "jetson", "airgapped", "box"]
+        jetson, lab = fleet.devices[4].settings, fleet.devices[6].settings
         assert isinstance(jetson, SshDevice) and jetson.target
         assert jetson.target.record().glibc == (2, 35)
         assert isinstance(lab, SshDevice) and lab.jump == "me@gateway.example.org:2222"
@@ -279,6 +279,42 @@ class TestLimits:
         assert problem.line == line
         assert problem.path.startswith("devices.a.limits")
         assert words in problem.remedy
+
+
+class TestByHand:
+    TARGET = "target: {triple: aarch64-linux-gnu, cpu: cortex-a72}"
+
+    def test_a_device_says_what_cannot_be_asked(self):
+        Path("devices.yaml").write_text(f"devices: {{a: {{transport: bundle, python: '3.9', {self.TARGET}}}}}")
+        (device,) = load_fleet().devices
+        assert isinstance(device.settings, BundleDevice)
+        assert device.settings.python_version == (3, 9)
+        assert device.settings.target.record().machine == "aarch64"
+        assert (device.emulated, device.on_this_host, device.address) == (False, False, "by hand")
+
+    @pytest.mark.parametrize(
+        ("entry", "path", "words"),
+        [
+            ("python: '3.11'", "devices.a.target", "`target` is missing"),
+            (TARGET, "devices.a.python", "`python` is missing"),
+            (f"python: 3.11, {TARGET}", "devices.a.python", "valid string"),
+            (f"python: '3.7', {TARGET}", "devices.a.python", "form that is needed"),
+            (f"python: '3.11', host: pi, {TARGET}", "devices.a.host", "unknown key"),
+        ],
+    )
+    def test_what_is_missing_or_too_much_is_told(self, entry: str, path: str, words: str):
+        problem = the_problem_of(f"devices: {{a: {{transport: bundle, {entry}}}}}")
+        assert problem.path == path
+        assert words in problem.message
+
+    def test_what_needs_a_connection_leaves_it_out_unless_it_is_named(self):
+        entry = f"{{transport: bundle, python: '3.9', tags: [far], {self.TARGET}}}"
+        Path("devices.yaml").write_text(f"devices: {{a: {{transport: local}}, b: {entry}}}")
+        fleet = load_fleet()
+        assert [device.name for device in fleet.select_reached()] == ["a"]
+        assert [device.name for device in fleet.select_reached(["b"])] == ["b"]
+        with pytest.raises(UsageError, match="no connection reaches"):
+            fleet.select_reached(["far"])
 
 
 class TestSelecting:

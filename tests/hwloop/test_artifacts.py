@@ -38,6 +38,16 @@ def test_an_artifact_comes_back_as_it_was(tmp_path, target):
     assert (path.read_bytes(), digest) == (b"input", "f" * 64)
 
 
+def test_right_outputs_come_back_as_they_were(tmp_path):
+    archive, spec = ArtifactArchive(tmp_path / "kept"), TensorSpec("y", "float32", (2,))
+    (tmp_path / "outputs").write_bytes(b"12345678")
+    archive.keep_reference("m" * 64, "i" * 64, {spec: tmp_path / "outputs"})
+    ((found, path),) = archive.reference("m" * 64, "i" * 64).items()
+    assert (found, path.read_bytes()) == (spec, b"12345678")
+    with pytest.raises(UsageError, match="not kept any more"):
+        archive.reference("m" * 64, "other")
+
+
 def test_what_is_not_kept_is_told(tmp_path):
     with pytest.raises(UsageError, match="not kept any more"):
         ArtifactArchive(tmp_path).artifact("0" * 64)

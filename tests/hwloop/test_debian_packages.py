@@ -18,5 +18,5 @@ def test_a_package_that_is_not_there_is_told_with_a_remedy(tmp_path):
 
 def test_a_system_without_apt_is_told_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FetchError, match="is a Debian package, and there is no apt-get here"):
+    with pytest.raises(FetchError, match="comes from Debian, and there is no apt-get here"):
         from_debian(NOWHERE, tmp_path, Deadline.after(60))

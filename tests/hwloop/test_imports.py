@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("exporter", "devices", "predictor", "search")
 SHARED = {
+    "hwloop.apt_sources",
     "hwloop.records",
     "hwloop.errors",
     "hwloop.store",

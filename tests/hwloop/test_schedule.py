@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwloop.records import TimingProtocol
+from hwloop.records import Failure, TimingProtocol
 from hwloop.schedule import MOST_PROCESSES, Schedule
 from hwloop.testing.records import a_counted_run, a_failure, a_run
 
@@ -40,7 +40,10 @@ class FakeDevice:
         while (cell := schedule.next()) is not None:
             outcome = self.run(cell, schedule.budget(cell))
             runs.setdefault(cell, []).append(outcome)
-            schedule.tell(cell, outcome)
+            if isinstance(outcome, Failure):
+                schedule.close(cell)
+            else:
+                schedule.tell(cell, outcome)
         return runs
 
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from hwloop.errors import UsageError
 from hwloop.search.checkpoints import load_checkpoint, save_checkpoint
 from hwloop.search.spaces.bert import BertSizes, bert_space
 from hwloop.search.spaces.vit import VIT_MINI
+from hwloop.testing.translation import TINY_TRANSLATORS
 
 SIZES = BertSizes.of(depth=2, heads=2, neurons=32, width=16, vocabulary=20, positions=8)
 SPACE = bert_space("bert-test", "tiny encoders", SIZES)
@@ -35,6 +36,19 @@ def test_buffers_of_other_types_come_back_too(tmp_path):
     path = tmp_path / "vit.safetensors"
     save_checkpoint(path, VIT_MINI, VIT_MINI.supernet(seed=1))
     load_checkpoint(path, VIT_MINI, VIT_MINI.supernet())
+
+
+def test_a_weight_of_several_names_is_saved_once_and_comes_back_under_each(tmp_path):
+    path = tmp_path / "translators.safetensors"
+    wanted = TINY_TRANSLATORS.supernet(seed=1)
+    save_checkpoint(path, TINY_TRANSLATORS, wanted)
+    table = "decoder.output.weight"
+    assert sum(value.shape == wanted.state_dict()[table].shape for value in load_file(path).values()) == 1
+    supernet = TINY_TRANSLATORS.supernet(seed=2)
+    load_checkpoint(path, TINY_TRANSLATORS, supernet)
+    assert supernet.encoder.embed.weight is supernet.decoder.output.weight
+    for name, value in supernet.state_dict().items():
+        assert torch.equal(value, wanted.state_dict()[name])
 
 
 def test_nothing_but_the_checkpoint_is_left(saved):

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from hwloop.errors import UsageError
 from hwloop.records import Candidate, QuantPolicy
 from hwloop.search.evaluation import Evaluator, model_outputs
 from hwloop.search.judging import subnet_accuracy, subnet_outputs
-from hwloop.search.spaces.hat import HAT_SMALL
 from hwloop.search.spaces.resnet import ResnetSizes, StageSizes, resnet_space
 from hwloop.search.subnets import export_subnets
 from hwloop.search.tasks.digits import DIGITS
 from hwloop.search.training.recipe import Recipe
 from hwloop.search.training.run import inputs_of
 from hwloop.search.training.trainer import Trainer
+from hwloop.testing.translation import DICTIONARY, TINY_TRANSLATORS
 
 SIZES = ResnetSizes(
     (StageSizes(16, (1, 2)),),
@@ -84,7 +83,28 @@ def test_judging_leaves_the_shared_statistics_alone(supernet, data):
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
 
 
-def test_networks_of_several_parts_are_refused(data):
-    evaluator = Evaluator(HAT_SMALL, HAT_SMALL.supernet(), HAT_SMALL.setting(), DIGITS, data)
-    with pytest.raises(UsageError, match="made of 2 parts"):
-        evaluator.accuracy(Candidate("hat-small", HAT_SMALL.choices.smallest))
+# ── translators ──
+
+
+@pytest.fixture(scope="module", params=[1, 4], ids=lambda batch: f"batch{batch}")
+def translations(request, translators, dictionary):
+    setting = TINY_TRANSLATORS.setting(batch=request.param)
+    return Evaluator(TINY_TRANSLATORS, translators, setting, DICTIONARY, dictionary, examples=30)
+
+
+@pytest.mark.parametrize("end", ["smallest", "largest"])
+def test_an_fp32_translator_ships_as_good_as_it_is(translations, translators, dictionary, end):
+    arch = getattr(TINY_TRANSLATORS.choices, end)
+    some = replace(dictionary, eval=dictionary.eval.take(slice(30)))
+    found = translations.accuracy(Candidate("tiny-translators", arch))
+    assert found == pytest.approx(subnet_accuracy(translators, arch, DICTIONARY, some), abs=1e-9)
+    assert found > 0.4
+
+
+@pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-static"])
+def test_a_translator_of_eight_bits_ships_nearly_as_good(translations, scheme):
+    plain, quantized = (
+        translations.accuracy(Candidate("tiny-translators", TINY_TRANSLATORS.choices.largest, QuantPolicy(rules)))
+        for rules in ({}, {"*": scheme})
+    )
+    assert quantized > plain - 0.2

@@ -11,7 +11,8 @@ from functools import partial
 
 from hwloop.search.spaces.base import Setting, Space
 from hwloop.search.spaces.hat.choices import HatSizes, hat_choices, hat_features
-from hwloop.search.spaces.hat.network import PAD, Hat
+from hwloop.search.spaces.hat.network import Hat
+from hwloop.search.tokens import PAD
 
 __all__ = ["HAT_IWSLT", "HAT_SMALL", "HAT_WMT", "PAD", "Hat", "HatSizes", "hat_choices", "hat_features", "hat_space"]
 

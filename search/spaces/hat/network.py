@@ -11,8 +11,7 @@ from hwloop.search.spaces.hat.choices import HatSizes, hat_choices
 from hwloop.search.spaces.hat.decoder import Decoder
 from hwloop.search.spaces.hat.encoder import Encoder
 from hwloop.search.spaces.hat.layers import BLOCKED, Cache
-
-PAD = 0  # the token that fills a source up to its length
+from hwloop.search.tokens import END, PAD, START
 
 
 class Hat(nn.Module):
@@ -22,6 +21,7 @@ class Hat(nn.Module):
         super().__init__()
         self.encoder, self.decoder = Encoder(sizes), Decoder(sizes)
         self.inner = sizes.inner
+        self.words = {"source": sizes.source_words, "target": sizes.target_words}
         if sizes.shared:
             self.encoder.embed.weight = self.decoder.output.weight
             self.decoder.embed.weight = self.decoder.output.weight
@@ -35,12 +35,35 @@ class Hat(nn.Module):
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the logits [batch, steps, words] of what follows each token of a target, for teacher forcing.
 
-        `source` is [batch, length], filled up with PAD at its end; `target` is [batch, steps] and starts with the token
-        that starts a sentence. What fills it up at its end is seen by no earlier token, and its logits mean nothing.
+        `source` is [batch, length], filled up with PAD at its end; `target` is [batch, steps] and starts with START.
+        What fills it up at its end is seen by no earlier token, and its logits mean nothing.
         """
         padding = _padding(source)
         logits: Tensor = self.decoder(target, self.encoder(source, padding), padding)
         return logits
+
+    def taught(self, setting: Setting) -> tuple[TensorSpec, ...]:
+        """Return what `forward` takes: `source` [batch, length] and `target` [batch, steps]."""
+        assert setting.length and setting.steps, "a space's setting has both"
+        source, target = (setting.batch, setting.length), (setting.batch, setting.steps)
+        return TensorSpec("source", "int64", source), TensorSpec("target", "int64", target)
+
+    def write(self, source: Tensor, steps: int) -> Tensor:
+        """Return the likeliest token at each of `steps` steps [batch, steps], after END nothing but PAD."""
+        batch, length = source.shape
+        _, part = self.parts(Setting(batch=batch, length=length, steps=steps))
+        memory = self.encode(source)
+        past = [source.new_zeros(spec.shape, dtype=memory[0].dtype) for spec in part.inputs[2 + len(memory) :]]
+        token, ended = source.new_full((batch, 1), START), source.new_zeros((batch, 1), dtype=torch.bool)
+        written = source.new_full((batch, steps), PAD)
+        for step in range(steps):
+            logits, *past = self.step(token, source.new_full((1,), step), *memory, *past)
+            token = torch.where(ended, PAD, logits.argmax(dim=-1))
+            written[:, step : step + 1] = token
+            ended |= token == END
+            if ended.all():
+                break
+        return written
 
     def encode(self, source: Tensor) -> list[Tensor]:
         """Return all that a step needs of a source [batch, length]: its padding, then keys and values by layer.

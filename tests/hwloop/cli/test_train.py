@@ -8,7 +8,7 @@ import sys
 import pytest
 
 WORDS = [sys.executable, "-m", "hwloop", "train", "resnet-mini", "--task", "digits", "--shape", "resolution=4"]
-BATCH = ["--batch", "2", "--subnets", "1", "-o", "w.safetensors"]
+BATCH = ["--batch", "2", "--subnets", "1", "--threads", "1", "-o", "w.safetensors"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from hwloop.learning.active import Goal, measure_actively
 from hwloop.learning.fitting import Fitting
-from hwloop.learning.pool import Pool, blocks_of, drawn_policy
+from hwloop.learning.pool import Pool, Wanted, draw_candidates
 from hwloop.learning.rows import find_rows
 from hwloop.records import Verdict
 
@@ -75,13 +75,16 @@ def test_the_same_is_chosen_again_for_the_same_knowledge(pool):
     assert not {1, 2} & set(pool.choose({1, 2}, 58, None))
 
 
-def test_blocks_are_what_stands_before_the_first_number():
-    layers = ["embed", "blocks.0.attention.q", "blocks.0.up", "blocks.11.up", "encoder.layers.3.fc1", "head"]
-    assert blocks_of(layers) == ["embed", "blocks.0", "blocks.11", "encoder.layers.3", "head"]
+@pytest.mark.parametrize("runtime", ["onnxruntime", "tvm"])
+def test_schemes_are_drawn_that_the_runtime_can_run(runtime):
+    wanted = Wanted("mobile-mini", 30, seed=4, policies=True, runtime=runtime)
+    drawn = draw_candidates(wanted)
+    assert drawn == draw_candidates(wanted) and len(set(drawn)) == 30
+    rules = {rule for candidate in drawn for rule in candidate.policy.rules.items()}
+    assert {"stem", "stages.1", "head"} <= {block for block, _ in rules}
+    four_bits = {block for block, scheme in rules if scheme == "int4-weight"}
+    assert four_bits == ({"head"} if runtime == "onnxruntime" else set())
 
 
-def test_policies_are_drawn_for_each_block_and_equal_for_equal_seeds():
-    from random import Random
-
-    one, other = (drawn_policy(["a", "b", "c"], Random(4)) for _ in range(2))
-    assert one == other and set(one.rules) == {"a", "b", "c"}
+def test_without_policies_all_is_fp32():
+    assert not any(candidate.policy.rules for candidate in draw_candidates(Wanted("mobile-mini", 5)))

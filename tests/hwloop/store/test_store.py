@@ -229,6 +229,8 @@ def test_filters(store):
     assert len(found()) == 5
     assert found(devices=["rpi4"]) == [("minilm", "rpi4"), ("magika", "rpi4")]
     assert found(devices=["rpi4"], models=["mag*"]) == [("magika", "rpi4")]
+    magika = a_subject(model="magika").artifact_digest
+    assert found(artifacts=[magika, "0" * 64]) == [("magika", "rpi4"), ("magika", "local")]
     assert found(models=["min*", "nothing"]) == [("minilm", "rpi4"), ("minilm", "local")]
     assert found(runtimes=["tvm"]) == found(verdicts=[Verdict.FAILED]) == [("magika", "local")]
     assert found(devices=["nowhere"]) == []

@@ -59,6 +59,12 @@ def small_choices(draw):
 
 
 @given(small_choices())
+def test_every_point_comes_once(choices):
+    found = list(choices.points())
+    assert len(found) == len(set(found)) and set(found) == all_points(choices)
+
+
+@given(small_choices())
 def test_the_count_is_what_enumeration_finds(choices):
     assert choices.count() == len(all_points(choices))
 
@@ -80,6 +86,13 @@ def test_samples_mutants_and_children_are_points(seed):
     for arch in (one, other, DEEP.mutate(one, 0.3, random), DEEP.cross(one, other, random)):
         assert DEEP.arch(arch.choices) == arch
     assert DEEP.mutate(one, 0.0, random) != one
+
+
+def test_a_mutant_differs_also_where_most_choices_are_settled():
+    narrow = DEEP.restricted({"size": [12], "depth": [1], "0.mixer": ["pool"]})
+    assert all(narrow.mutate(narrow.smallest, 0.0, Random(seed)) == narrow.largest for seed in range(20))
+    single = narrow.restricted({"patch": [3]})
+    assert single.mutate(single.smallest, 0.5, Random(0)) == single.smallest
 
 
 def test_a_seed_gives_the_same_samples():

@@ -1,20 +1,28 @@
 """The tasks that come with hwloop keep the contract; a user's own is one file."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from hwloop.errors import UsageError
 from hwloop.records import TensorSpec
+from hwloop.search.spaces.hat import hat_space
 from hwloop.search.spaces.minilm import BERT_MINILM
 from hwloop.search.spaces.resnet import RESNET_MINI
 from hwloop.search.spaces.vit import VIT_MINI
+from hwloop.search.tasks import debian_it
 from hwloop.search.tasks.base import Split
+from hwloop.search.tasks.debian_it import DEBIAN_IT, VOCABULARY, debian_words
 from hwloop.search.tasks.digits import DIGITS
 from hwloop.search.tasks.fashion_mnist import FASHION_MNIST
 from hwloop.search.tasks.registry import TASKS, load_task
 from hwloop.search.tasks.reviews import REVIEWS, rated_sentences
+from hwloop.search.tokens import END, IGNORED, PAD, START
 from hwloop.testing.task import TaskContract
+from hwloop.testing.translation import DICTIONARY, SIZES, TINY_TRANSLATORS
 
 IMAGE = (TensorSpec("image", "float32", (1, 1, 8, 8)),)
 
@@ -57,6 +65,57 @@ class TestReviews(TaskContract):
     @classmethod
     def task(cls):
         return REVIEWS
+
+
+class TestDebianIt(TaskContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        sizes = replace(SIZES, source_words=VOCABULARY, target_words=VOCABULARY)
+        return hat_space("tiny", "translators of few numbers and many words", sizes, tokens=30)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def task(cls):
+        return DEBIAN_IT
+
+    def test_labels_are_the_target_one_step_on(self, data):
+        target, labels = data.eval.inputs["target"], data.eval.labels
+        for row, wanted in zip(target[:50].tolist(), labels[:50].tolist(), strict=True):
+            end = wanted.index(END)
+            assert row[: end + 1] == [START, *wanted[:end]]
+            assert set(row[end + 1 :]) <= {PAD} and set(wanted[end + 1 :]) <= {IGNORED}
+
+    def test_the_reference_itself_is_perfect_and_the_source_is_not(self, task, data):
+        assert task.metric(data.eval.labels, data.eval.labels) == pytest.approx(1.0)
+        assert task.metric(data.eval.inputs["source"], data.eval.labels) < 0.2
+
+    def test_there_are_as_many_pairs_as_ever(self, data):
+        assert (len(data.train), len(data.eval)) == (101_478, 2_069)
+
+    def test_what_was_prepared_is_enough_without_a_network(self, task, inputs, data, monkeypatch, tmp_path):
+        shutil.copytree(debian_it.prepared_folder(), tmp_path / "tasks" / debian_it.prepared_folder().name)
+        monkeypatch.setenv("HWLOOP_CACHE_DIR", str(tmp_path))
+        monkeypatch.setattr(debian_it, "package_files", lambda *words: pytest.fail("something is fetched"))
+        assert np.array_equal(task.data(inputs).eval.labels, data.eval.labels)
+
+    def test_tokens_give_back_the_texts(self, task, data):
+        words = debian_words()
+        sentences = task.decode(data.eval.inputs["source"])
+        tokens = words.encode(sentences)
+        assert [row[: len(one)].tolist() for row, one in zip(data.eval.inputs["source"], tokens, strict=True)] == tokens
+
+
+class TestDictionary(TaskContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        return TINY_TRANSLATORS
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def task(cls):
+        return DICTIONARY
 
 
 def test_all_rated_sentences_are_read():

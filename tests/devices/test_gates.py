@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwloop.measure.gates import LOOK_S, Gate
+from hwloop.devices.gates import LOOK_S, Gate
 from hwloop.records import Evidence, Limits
 
 LIMITS = Limits(hottest_c=80.0, foreign_load=0.1, settle_s=5.0, settle_total_s=12.0)

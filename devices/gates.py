@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from hwloop.records import Evidence, Limits
-from hwloop.verdict import LIVE_THROTTLE_BITS
+from hwloop.records.evidence import LIVE_THROTTLE_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hwloop.records import Evidence, Limits
 
 SHORTEST_S = 0.001
 LOOK_S = 0.25  # between two looks: twenty-five of the kernel's ticks

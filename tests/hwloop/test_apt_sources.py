@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwloop.devices.emulator.apt_sources import FALLBACK_MIRROR, _deb822_sources, _one_line_sources, mirror
+from hwloop.apt_sources import FALLBACK_MIRROR, _deb822_sources, _one_line_sources, mirror
 
 DEB822 = """\
 Types: deb
