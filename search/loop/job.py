@@ -40,7 +40,7 @@ class SearchJob:
     runtime: Runtime
     task: str | None
     budget: int
-    batch: int = 10
+    batch: int = 5
     strategy: str = "guided"
     seed: int = 0
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
