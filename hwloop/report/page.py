@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hwloop.errors import UsageError
 
+STYLES = ("base.css", "charts.css", "tables.css")
 SHARED_SCRIPTS = ("elements.js", "scales.js", "plot.js", "table.js")
 # What could end a script element, or a line of JavaScript, inside JSON.
 ESCAPES = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
@@ -79,7 +80,7 @@ def html(page: Page) -> str:
         facts=page.facts,
         told=page.told,
         sections=page.sections,
-        style=Markup(_asset("style.css")),
+        style=Markup("\n".join(map(_asset, STYLES))),
         script=Markup(script),
         script_digest=Markup(digest),
         data=Markup(_json(page.data)),

@@ -27,7 +27,7 @@ SECTIONS = (
     Section("kernels", "Latency by kernel", "Where the time of a call goes, kernel by kernel."),
     Section("history", "History", "The same model on the same device, over time."),
 )
-SCRIPTS = ("against.js", "measurements.js", "sections.js", "history.js", "report.js")
+SCRIPTS = ("against.js", "measurements.js", "sections.js", "kernels.js", "history.js", "report.js")
 
 
 @dataclass(frozen=True)

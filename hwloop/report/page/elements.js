@@ -6,7 +6,8 @@ const SVG = "http://www.w3.org/2000/svg";
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
@@ -25,15 +26,33 @@ function svg(tag, attributes = {}, ...children) {
 /** A list of [name, value] pairs; those without a value are left out. */
 function pairs(rows) {
   const known = rows.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return el("dl", { class: "pairs" }, known.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  return el(
+    "dl",
+    { class: "pairs" },
+    known.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
+  );
 }
 
 /* The first factor that a number reaches gives its unit. */
 const UNITS = {
-  bytes: [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]],
-  instructions: [[1e12, "T instructions"], [1e9, "G instructions"], [1e6, "M instructions"], [1e3, "k instructions"],
-    [1, "instructions"]],
-  ms: [[1e3, "s"], [1, "ms"], [1e-3, "µs"]],
+  bytes: [
+    [1e9, "GB"],
+    [1e6, "MB"],
+    [1e3, "kB"],
+    [1, "B"],
+  ],
+  instructions: [
+    [1e12, "T instructions"],
+    [1e9, "G instructions"],
+    [1e6, "M instructions"],
+    [1e3, "k instructions"],
+    [1, "instructions"],
+  ],
+  ms: [
+    [1e3, "s"],
+    [1, "ms"],
+    [1e-3, "µs"],
+  ],
   fraction: [[1e-2, "%"]],
 };
 
@@ -64,7 +83,9 @@ function amount(value, unit, digits = 4) {
 
 /** The same without zeros at its end, for labels. */
 function brief(value, unit) {
-  return amount(value, unit, 3).replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, "");
+  return amount(value, unit, 3)
+    .replace(/(\.\d*?)0+(?=\s|$)/, "$1")
+    .replace(/\.(?=\s|$)/, "");
 }
 
 /** A moment, given in seconds, as local date and time. */
@@ -77,7 +98,10 @@ function moment(seconds) {
 
 /** A labelled choice; `changed` hears of the chosen one's place. */
 function choice(label, options, changed, chosen = 0) {
-  const select = el("select", { onchange: () => changed(Number(select.value)) },
-    options.map((text, place) => el("option", { value: place, selected: place === chosen }, text)));
+  const select = el(
+    "select",
+    { onchange: () => changed(Number(select.value)) },
+    options.map((text, place) => el("option", { value: place, selected: place === chosen }, text)),
+  );
   return el("label", {}, label, select);
 }

@@ -1,9 +1,26 @@
 "use strict";
 /* Scales: numbers to places between 0 and 1, and the ticks of an axis. */
 
-const MINUTE = 60, HOUR = 3600, DAY = 86400;
-const TIME_STEPS = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY,
-  30 * DAY, 90 * DAY, 180 * DAY, 365 * DAY];
+const MINUTE = 60,
+  HOUR = 3600,
+  DAY = 86400;
+const TIME_STEPS = [
+  MINUTE,
+  5 * MINUTE,
+  15 * MINUTE,
+  HOUR,
+  3 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  DAY,
+  2 * DAY,
+  7 * DAY,
+  14 * DAY,
+  30 * DAY,
+  90 * DAY,
+  180 * DAY,
+  365 * DAY,
+];
 
 // The factors of a power of ten that get a tick on a logarithmic axis: as many as there is room for.
 const LOG_FACTORS = [[1, 2, 3, 4, 5, 6, 8], [1, 2, 3, 5], [1, 2, 5], [1, 3], [1]];
@@ -22,13 +39,15 @@ function linearScale(low, high, count) {
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const ticks = [];
   for (let tick = Math.ceil(from / step) * step; tick <= to + step * 1e-6; tick += step) ticks.push(tick);
-  const text = (tick) => tick.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const text = (tick) =>
+    tick.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
   return { from, to, place: (value) => (value - from) / (to - from), ticks, text };
 }
 
 function logScale(low, high, count) {
   const pad = Math.max(0.02, (Math.log10(high) - Math.log10(low)) * 0.06);
-  const from = Math.log10(low) - pad, to = Math.log10(high) + pad;
+  const from = Math.log10(low) - pad,
+    to = Math.log10(high) + pad;
   // Within one factor of three a logarithmic axis has too few round numbers: it takes those of a linear one.
   const few = to - from < 0.5 ? linearScale(10 ** (from + pad), 10 ** (to - pad), count) : null;
   const fitting = (factors) => {
@@ -39,14 +58,17 @@ function logScale(low, high, count) {
     return found.filter((tick) => Math.log10(tick) >= from && Math.log10(tick) <= to);
   };
   const choices = LOG_FACTORS.map(fitting);
-  const ticks = few ? few.ticks.filter((tick) => tick > 0) : choices.find((one) => one.length <= count) || choices[choices.length - 1];
+  const ticks = few
+    ? few.ticks.filter((tick) => tick > 0)
+    : choices.find((one) => one.length <= count) || choices[choices.length - 1];
   const text = few ? few.text : (tick) => number(tick, 1);
   return { from: 10 ** from, to: 10 ** to, place: (value) => (Math.log10(value) - from) / (to - from), ticks, text };
 }
 
 function timeScale(low, high, count) {
   const pad = Math.max(MINUTE, (high - low) * 0.05);
-  const from = low - pad, to = high + pad;
+  const from = low - pad,
+    to = high + pad;
   const step = TIME_STEPS.find((one) => (to - from) / one <= count) || 730 * DAY;
   const offset = new Date(low * 1000).getTimezoneOffset() * MINUTE; // ticks at local midnight
   const ticks = [];
@@ -57,7 +79,8 @@ function timeScale(low, high, count) {
 
 /** The scale of an axis over some values in its unit's base; ticks carry the unit that the title names. */
 function scaleOf(axis, values, count) {
-  let low = Infinity, high = -Infinity;
+  let low = Infinity,
+    high = -Infinity;
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
@@ -68,6 +91,13 @@ function scaleOf(axis, values, count) {
   const { factor, name } = unitFor(axis.unit || "", high);
   const make = axis.kind === "log" && low > 0 ? logScale : linearScale;
   const scale = make(low / factor, high / factor, count);
-  return { ...scale, from: scale.from * factor, to: scale.to * factor, place: (value) => scale.place(value / factor),
-    ticks: scale.ticks.map((tick) => tick * factor), text: (tick) => scale.text(tick / factor), unit: name };
+  return {
+    ...scale,
+    from: scale.from * factor,
+    to: scale.to * factor,
+    place: (value) => scale.place(value / factor),
+    ticks: scale.ticks.map((tick) => tick * factor),
+    text: (tick) => scale.text(tick / factor),
+    unit: name,
+  };
 }

@@ -1,120 +1,185 @@
 "use strict";
-/* The fleet, fronts, predictors and kernels. */
+/* The fleet, fronts and predictors. */
 
 function health(device) {
-  if (device.quarantine) return el("span", { class: "INVALID" }, `! quarantined since ${device.quarantine.since.slice(0, 16).replace("T", " ")}: ${device.quarantine.reason}`);
+  if (device.quarantine)
+    return el(
+      "span",
+      { class: "INVALID" },
+      `! quarantined since ${device.quarantine.since.slice(0, 16).replace("T", " ")}: ${device.quarantine.reason}`,
+    );
   if (!device.transport) return el("span", { class: "soft" }, "not in devices.yaml");
-  return el("span", { class: "VALID" }, "✓ in use");
+  return el("span", { class: "VALID" }, "✓ in service");
 }
 
 function state({ state: found }) {
   if (!found) return "–";
-  return [found.temperature_c === null ? null : `${number(found.temperature_c, 3)} °C`, found.clock_mhz === null ? null : `${number(found.clock_mhz, 4).replace(/\.\d+$/, "")} MHz`,
-    found.governor, found.load_1min === null ? null : `load ${number(found.load_1min, 2)}`, found.throttled ? "throttled" : null].filter(Boolean).join(", ");
+  return [
+    found.temperature_c === null ? null : `${number(found.temperature_c, 3)} °C`,
+    found.clock_mhz === null ? null : `${number(found.clock_mhz, 4).replace(/\.\d+$/, "")} MHz`,
+    found.governor,
+    found.load_1min === null ? null : `load ${number(found.load_1min, 2)}`,
+    found.throttled ? "throttled" : null,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+/** How a device is reached; an address that says so itself is not told twice. */
+function reached({ transport, address }) {
+  if (!transport || address.includes(transport)) return address;
+  return `${transport}, ${address}`;
 }
 
 function drawFleet(host, fleet) {
   const count = (device, name) => device.verdicts[name] || 0;
   const whole = (device) => count(device, "VALID") + count(device, "INVALID") + count(device, "FAILED");
-  const verdicts = ["VALID", "INVALID", "FAILED"].map((name) => ({ title: `${SYMBOLS[name]} ${name}`, number: true,
-    get: (device) => count(device, name), show: (device) => (count(device, name) ? count(device, name).toLocaleString("en") : "–") }));
-  dataTable(host, { caption: "What each device measured, and its state after the newest measurement.", rows: fleet, columns: [
-    { title: "device", short: true, get: (one) => one.name, show: (one) => one.name },
-    { title: "health", get: (one) => (one.quarantine ? 0 : 1), show: health },
-    { title: "reached by", get: (one) => one.transport, show: (one) => [one.transport, one.address].filter(Boolean).join(", ") || "–" },
-    ...verdicts,
-    { title: "valid", number: true, get: (one) => (whole(one) ? count(one, "VALID") / whole(one) : null), show: (one) => (whole(one) ? `${Math.floor((100 * count(one, "VALID")) / whole(one))} %` : "–") },
-    { title: "last measured", short: true, get: (one) => one.last, show: (one) => (one.last ? moment(Date.parse(one.last) / 1000) : "–") },
-    { title: "state", show: state },
-  ] });
+  const verdicts = ["VALID", "INVALID", "FAILED"].map((name) => ({
+    title: `${SYMBOLS[name]} ${name}`,
+    number: true,
+    get: (device) => count(device, name),
+    show: (device) => (count(device, name) ? count(device, name).toLocaleString("en") : "–"),
+  }));
+  dataTable(host, {
+    caption: "What each device measured, and its state after the newest measurement.",
+    rows: fleet,
+    columns: [
+      { title: "device", short: true, get: (one) => one.name, show: (one) => one.name },
+      { title: "health", get: (one) => (one.quarantine ? 0 : 1), show: health },
+      {
+        title: "reached by",
+        get: reached,
+        show: (one) => reached(one) || "–",
+      },
+      ...verdicts,
+      {
+        title: "valid",
+        number: true,
+        get: (one) => (whole(one) ? count(one, "VALID") / whole(one) : null),
+        show: (one) => (whole(one) ? `${Math.floor((100 * count(one, "VALID")) / whole(one))} %` : "–"),
+      },
+      {
+        title: "last measured",
+        short: true,
+        get: (one) => one.last,
+        show: (one) => (one.last ? moment(Date.parse(one.last) / 1000) : "–"),
+      },
+      { title: "state", show: state },
+    ],
+  });
 }
 
 function drawFronts(host, fronts) {
-  if (!fronts.length) return host.append(el("p", { class: "note" }, "No device has three valid measurements of candidates of one space. hwloop measure --space SPACE --sample 20 makes some."));
-  const chart = el("figure", {}), card = el("div", { class: "picked", "aria-live": "polite" }, el("p", { class: "note" }, "Click, tap or press Enter on a candidate to see what it is."));
+  if (!fronts.length)
+    return host.append(
+      el(
+        "p",
+        { class: "note" },
+        "No device has three valid measurements of candidates of one space. hwloop measure --space SPACE --sample 20 makes some.",
+      ),
+    );
+  const chart = el("figure", {}),
+    card = el(
+      "div",
+      { class: "picked", "aria-live": "polite" },
+      el("p", { class: "note" }, "Click, tap or press Enter on a candidate to see what it is."),
+    );
   const shown = (place) => {
     const { device, title, x, y, points } = fronts[place];
-    const axis = ({ title: name, unit, maximize }) => ({ title: name, unit, better: maximize ? "high" : "low", kind: unit === "fraction" ? "linear" : "log" });
-    const spots = points.map(([label, across, upward, best, details]) => ({ x: across, y: upward, best, details, title: label,
-      rows: [[x.title, amount(across, x.unit)], [y.title, amount(upward, y.unit)]] }));
+    const axis = ({ title: name, unit, maximize }) => ({
+      title: name,
+      unit,
+      better: maximize ? "high" : "low",
+      kind: unit === "fraction" ? "linear" : "log",
+    });
+    const spots = points.map(([label, across, upward, best, details]) => ({
+      x: across,
+      y: upward,
+      best,
+      details,
+      title: label,
+      rows: [
+        [x.title, amount(across, x.unit)],
+        [y.title, amount(upward, y.unit)],
+      ],
+    }));
     const front = spots.filter(({ best }) => best).sort((one, other) => one.x - other.x);
-    replot(chart, { label: `${y.title} against ${x.title} of ${title} on ${device}: ${points.length} candidates, ${front.length} on the front`, x: axis(x), y: axis(y), height: 400,
-      series: [{ tone: "muted", mark: "small", points: spots.filter(({ best }) => !best) }, { tone: "accent", mark: "step", points: front.map(({ x: across, y: upward }) => ({ x: across, y: upward })) },
-        { tone: "accent", mark: "dot", points: front, direct: "front" }],
-      picked: (point) => card.replaceChildren(el("strong", {}, point.title), pairs(point.rows), el("h3", {}, "What it is"), pairs(point.details)) });
+    replot(chart, {
+      label: `${y.title} against ${x.title} of ${title} on ${device}: ${points.length} candidates, ${front.length} on the front`,
+      x: axis(x),
+      y: axis(y),
+      height: 400,
+      series: [
+        { tone: "muted", mark: "small", points: spots.filter(({ best }) => !best) },
+        { tone: "accent", mark: "step", points: front.map(({ x: across, y: upward }) => ({ x: across, y: upward })) },
+        { tone: "accent", mark: "dot", points: front, direct: "front" },
+      ],
+      picked: (point) =>
+        card.replaceChildren(
+          el("strong", {}, point.title),
+          pairs(point.rows),
+          el("h3", {}, "What it is"),
+          pairs(point.details),
+        ),
+    });
     chart.append(el("figcaption", {}, `${points.length} candidates; ${front.length} on the front (large dots).`));
   };
-  host.append(el("div", { class: "controls" }, choice("Candidates", fronts.map(({ device, title }) => `${device}: ${title}`), shown)), el("div", { class: "beside" }, chart, card));
+  host.append(
+    el(
+      "div",
+      { class: "controls" },
+      choice(
+        "Candidates",
+        fronts.map(({ device, title }) => `${device}: ${title}`),
+        shown,
+      ),
+    ),
+    el("div", { class: "beside" }, chart, card),
+  );
   shown(0);
 }
 
 function crossValidated({ errors }) {
-  return errors ? `; cross-validated, it is off by ${number(errors.mape_percent, 2)} % on average, and ${number(errors.within_10_percent, 3)} % are within ±10 %` : "";
+  return errors
+    ? `; cross-validated, it is off by ${number(errors.mape_percent, 2)} % on average, and ${number(errors.within_10_percent, 3)} % are within ±10 %`
+    : "";
 }
 
 function drawPredictors(host, predictors) {
-  if (!predictors.length) return host.append(el("p", { class: "note" }, "No predictor is named. hwloop report --predictor FILE.json shows one."));
+  if (!predictors.length)
+    return host.append(
+      el("p", { class: "note" }, "No predictor is named. hwloop report --predictor FILE.json shows one."),
+    );
   const grid = el("div", { class: "columns" });
   host.append(grid);
   for (const one of predictors) {
-    const figure = el("figure", {}, el("h3", {}, one.title), el("p", { class: "note" }, [`${one.file}: learned from ${one.rows} models${one.space ? ` of ${one.space}` : ""}${crossValidated(one)}.`, one.says].join(" ")));
+    const figure = el(
+      "figure",
+      {},
+      el("h3", {}, one.title),
+      el(
+        "p",
+        { class: "note" },
+        [
+          `${one.file}: learned from ${one.rows} models${one.space ? ` of ${one.space}` : ""}${crossValidated(one)}.`,
+          one.says,
+        ].join(" "),
+      ),
+    );
     grid.append(figure);
-    const points = one.points.map(([name, x, y, low, high]) => ({ x, y, low, high: high === "inf" ? Infinity : high, title: name,
-      rows: [["measured", amount(x, one.unit)], ["predicted", amount(y, one.unit)], ["interval", `${amount(low, one.unit)} to ${high === "inf" ? "∞" : amount(high, one.unit)}`], ["off by", percent(y / x - 1)]] }));
+    const points = one.points.map(([name, x, y, low, high]) => ({
+      x,
+      y,
+      low,
+      high: high === "inf" ? Infinity : high,
+      title: name,
+      rows: [
+        ["measured", amount(x, one.unit)],
+        ["predicted", amount(y, one.unit)],
+        ["interval", `${amount(low, one.unit)} to ${high === "inf" ? "∞" : amount(high, one.unit)}`],
+        ["off by", percent(y / x - 1)],
+      ],
+    }));
     if (points.length) againstMeasured(figure, points, one.unit, one.title);
   }
-}
-
-const MOST_KERNELS = 15;
-
-const GROUPINGS = ["kernel", "kind"];
-
-/** The kernels of each kind as one, the dearest first. */
-function byKind(kernels) {
-  const kinds = new Map();
-  for (const [, kind, cost, times] of kernels) {
-    const [sum, count] = kinds.get(kind) || [0, 0];
-    kinds.set(kind, [sum + cost, count + times]);
-  }
-  return [...kinds].map(([kind, [cost, times]]) => [kind, "", cost, times]).sort(([, , one], [, , other]) => other - one);
-}
-
-/** One profile: kernels, or kinds of them, by what they cost, the rest in one line; `most` costs a whole bar. */
-function profileTable(profile, grouping, kernels, most) {
-  const { unit, call } = profile;
-  const whole = kernels.reduce((sum, [, , cost]) => sum + cost, 0);
-  const rest = kernels.slice(MOST_KERNELS), others = rest.reduce((sum, [, , cost]) => sum + cost, 0);
-  const row = (name, kind, cost, times, more) => {
-    const bar = more ? "" : el("span", { class: "share" });
-    if (bar) bar.style.width = `${(100 * cost) / most}%`;
-    return el("tr", {}, el("td", {}, name, el("br"), el("span", { class: "note" }, [kind, times > 1 && `${number(times, 3).replace(/\.0+$/, "")} times`].filter(Boolean).join(", "))),
-      el("td", { class: "number" }, amount(cost, unit, 3).replace(" instructions", "")), el("td", { class: "number" }, `${number((100 * cost) / whole, 2)} %`), el("td", { class: "shares" }, bar));
-  };
-  const rows = kernels.slice(0, MOST_KERNELS).map(([name, kind, cost, times]) => row(name, kind, cost, times, false));
-  if (rest.length) rows.push(row(`${rest.length} more`, "", others, 1, true));
-  return el("figure", {}, el("h3", {}, `${profile.runtime} ${profile.version}`),
-    el("p", { class: "note" }, `${amount(whole, unit)} in kernels of a call; the call took ${amount(call, unit)} without the profiler. ${moment(profile.at)}, ${profile.calls} calls.`),
-    el("div", { class: "scroll" }, el("table", { class: "kernels" }, el("thead", {}, el("tr", {}, [grouping, unit === "ms" ? "time" : "instructions", "share", ""].map((title, place) => el("th", { scope: "col", class: place === 1 || place === 2 ? "number" : null }, title)))), el("tbody", {}, rows))));
-}
-
-function drawKernels(host, profiles) {
-  if (!profiles.length) return host.append(el("p", { class: "note" }, "Nothing is profiled yet. hwloop profile MODEL.onnx -d DEVICE does it."));
-  const groups = new Map();
-  for (const one of profiles) {
-    const key = `${one.model} on ${one.device}${one.threads > 1 ? `, ${one.threads} threads` : ""}`;
-    groups.set(key, [...(groups.get(key) || []), one]);
-  }
-  const names = [...groups.keys()], grid = el("div", { class: "columns" });
-  const chosen = { model: 0, grouping: 0 };
-  const shown = () => {
-    const newest = new Map(groups.get(names[chosen.model]).map((one) => [one.runtime, one]).reverse());
-    const grouping = GROUPINGS[chosen.grouping];
-    const profiles = [...newest.values()].sort((one, other) => (one.runtime < other.runtime ? -1 : 1))
-      .map((one) => [one, grouping === "kind" ? byKind(one.kernels) : one.kernels]);
-    const most = Math.max(...profiles.map(([, [[, , cost]]]) => cost)); // one scale for all that stand side by side
-    grid.replaceChildren(...profiles.map(([one, kernels]) => profileTable(one, grouping, kernels, most)));
-  };
-  host.append(el("div", { class: "controls" }, choice("Model", names, (place) => { chosen.model = place; shown(); }),
-    choice("By", GROUPINGS, (place) => { chosen.grouping = place; shown(); })), grid);
-  shown();
 }
