@@ -22,4 +22,4 @@ def test_a_driver_imports_by_itself(runtime, tmp_path):
 def test_a_driver_is_small(runtime):
     needed = needed_modules(MODULES[runtime])
     assert {"failed", "tensors", MODULES[runtime]} <= set(needed)
-    assert not {"agent", "cache", "lease", "main", "zygote"} & set(needed)
+    assert not {"agent", "cache", "lease", "main", "sampling", "zygote"} & set(needed)
