@@ -1,54 +1,87 @@
-"""The documents say what is there: commands, folders, links, make's targets."""
+"""The documents say what is there: commands, folders, links, make's targets; the index leads to every page."""
 
+import importlib.util
 import re
-import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from hwloop.cli import app
+from hwloop.testing.documents import anchors_of, blocks_of, links_of, parse_command, spans_of
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+WRITTEN = [path for path in DOCUMENTS if path.parent.name != "commands"]  # by people
+
+COMMANDS = sorted({command for page in DOCUMENTS for block in blocks_of(page) for command in block.commands})
+SPANS = sorted({span for page in WRITTEN for span in spans_of(page)})
 
 
-def blocks(text):
-    return re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+def name_of(path):
+    return str(path.relative_to(ROOT))
 
 
-def commands():
-    """Every `hwloop ...` and `make ...` line of the documents' blocks, without its comment."""
-    lines = [line for path in DOCUMENTS for block in blocks(path.read_text()) for line in block.splitlines()]
-    return sorted({line.split("  #")[0].strip() for line in lines if re.match(r"(hwloop|make) ", line)})
+def examples(command, path="hwloop"):
+    """Every line of the command line's help that calls hwloop."""
+    for line in f"{command.help}\n{command.epilog}".splitlines():
+        if found := re.match(r"\s*(?:Examples?: )?(hwloop .+)", line):
+            yield from found[1].split("; of a new device: ")
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from examples(inner, f"{path} {name}")
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("hwloop ")])
-def test_every_command_and_option_that_is_shown_exists(command):
-    words = shlex.split(command.split(">")[0])[1:]
-    path = [word for word in words[:2] if re.fullmatch(r"[a-z]+", word)]
-    helped = [sys.executable, "-m", "hwloop", *path, "--help"]
-    shown = subprocess.run(helped, capture_output=True, text=True, timeout=60, check=False)
-    if shown.returncode:  # the second word was an argument
-        shown = subprocess.run([*helped[:3], path[0], "--help"], capture_output=True, text=True, timeout=60, check=True)
-    for option in (word.split("=")[0] for word in words if word.startswith("-")):
-        assert re.search(rf"(?<!\S){re.escape(option)}\b", shown.stdout), option
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("hwloop ")])
+def test_every_command_that_is_shown_is_one(command):
+    parse_command(command)
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("make ")])
+@pytest.mark.parametrize("command", SPANS)
+def test_every_option_in_prose_is_one(command):
+    """What is named in passing need not be whole: arguments and values may be missing."""
+    try:
+        parse_command(command)
+    except Exception as error:
+        assert type(error).__name__ in ("MissingParameter", "BadOptionUsage", "BadParameter"), error
+
+
+@pytest.mark.parametrize("command", sorted(set(examples(typer.main.get_command(app)))))
+def test_every_example_in_the_help_is_one(command):
+    parse_command(command)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make ")])
 def test_every_make_target_that_is_shown_exists(command):
     subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, timeout=60, check=True)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_links_lead_somewhere(path):
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
-        assert (path.parent / target).exists(), target
+    for target, anchor in links_of(path):
+        page = (path.parent / target).resolve() if target else path
+        assert page.exists(), target
+        assert not anchor or anchor in anchors_of(page), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_index_leads_to_every_page():
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / target).resolve() for target, _ in links_of(index)}
+    assert {path for path in ROOT.glob("docs/**/*.md") if path != index} <= linked
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_named_files_and_folders_exist(path):
     names = re.findall(
         r"`((?:hwloop|exporter|devices|predictor|search|tests|benchmarks|examples|docs)/[\w./-]*)`", path.read_text()
     )
     for name in names:
         assert (ROOT / name).exists(), name
+
+
+def test_the_pages_of_commands_are_what_help_says():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    there = {path.name: path.read_text() for path in generate.FOLDER.glob("*.md")}
+    assert there == generate.pages(), "run: .venv/bin/python docs/generate.py"
