@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .facts import read_text
 from .failed import Failed
+from .median import middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,13 +25,6 @@ def fastest_cpus(count: int) -> list[int]:
         return int(text) if text and text.isdigit() else 0
 
     return sorted(usable, key=lambda cpu: (clock(cpu), cpu))[-count:]
-
-
-def middle(values: Sequence[float]) -> float:
-    """Return the median."""
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def warm_up(call: Callable[[], None], seconds: float) -> tuple[list[int], bool]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .cache import within
 from .job import pack, peak_rss_bytes
+from .median import middle
 from .requests import checked
-from .sampling import fastest_cpus, middle, timed, warm_up
+from .sampling import fastest_cpus, timed, warm_up
 from .wire import parse, reply
 
 if TYPE_CHECKING:

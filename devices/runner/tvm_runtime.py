@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .failed import Failed
-from .sampling import middle
+from .median import middle
 from .tensors import content
 
 if TYPE_CHECKING:

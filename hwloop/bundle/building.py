@@ -11,21 +11,19 @@ from typing import Any
 from hwloop.bundle import shipped
 from hwloop.bundle.archive import write_bundle
 from hwloop.bundle.c_header import c_header
+from hwloop.bundle.driver import write_driver
 from hwloop.bundle.goods import Goods
 from hwloop.bundle.manifest import MODEL, as_text, description, files_in
 from hwloop.bundle.readme import readme
 from hwloop.bundle.runtime_files import unpack_runtime
 from hwloop.bundle.shipped.verify import MANIFEST, SIGNATURE
 from hwloop.bundle.signing import sign
-from hwloop.devices.runner_file import SOURCES
 from hwloop.digests import digest_file
 from hwloop.errors import UsageError
 from hwloop.records import TensorSpec
 from hwloop.scratch import scratch_folder
 
 SHIPPED = Path(shipped.__file__).parent
-DRIVERS = {"tvm": "tvm_runtime.py", "onnxruntime": "onnx_runtime.py"}
-DRIVER_DOC = '"""Drives the runtime of this bundle; `model.py` is where to begin."""\n'
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,8 @@ def _fill(folder: Path, goods: Goods) -> dict[str, Any]:
             raise UsageError(f"{path}: the file changed while the bundle was made", remedy="Export it again.")
     packages = unpack_runtime(goods.wheels, folder)
     inputs, outputs = _write_reference(folder, goods)
-    _write_driver(folder, artifact.runtime)
+    (folder / "driver").mkdir()
+    write_driver(folder / "driver", artifact.runtime, SHIPPED / "model.py")
     for name in ("verify.py", "sample.py"):
         shutil.copyfile(SHIPPED / name, folder / name)
     if artifact.runtime == "tvm":
@@ -95,15 +94,6 @@ def _write_reference(folder: Path, goods: Goods) -> tuple[dict[str, str], dict[T
         outputs[spec] = f"reference/output-{number}.bin"
         (folder / outputs[spec]).write_bytes(content)
     return inputs, outputs
-
-
-def _write_driver(folder: Path, runtime: str) -> None:
-    driver = folder / "driver"
-    driver.mkdir()
-    (driver / "__init__.py").write_text(DRIVER_DOC)
-    shutil.copyfile(SHIPPED / "model.py", driver / "model.py")
-    for name in ("failed.py", "tensors.py", DRIVERS[runtime]):
-        shutil.copyfile(SOURCES / name, driver / name)
 
 
 def _size_bytes(folder: Path) -> int:

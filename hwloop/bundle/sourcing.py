@@ -83,7 +83,15 @@ def goods_of(
     return Goods(workload.name, built, workload.inputs, place.target, wheels, _python(runtime, place), known)
 
 
-def goods_measured(measurement: Measurement, runtime: Runtime, place: Place, store: Store, say: Say) -> Goods:
+def goods_measured(
+    measurement: Measurement,
+    runtime: Runtime,
+    place: Place,
+    store: Store,
+    say: Say,
+    *,
+    accuracy: Accuracy | None = None,
+) -> Goods:
     """Return exactly what was measured: the same artifact, the same version of the runtime.
 
     Raises:
@@ -112,7 +120,7 @@ def goods_measured(measurement: Measurement, runtime: Runtime, place: Place, sto
     needs = runtime.needs().exactly(subject.runtime_version)
     wheels = wheels_for(needs, place.name, place.facts, Deadline.after(FETCH_S), say)
     facts = Models(store).get(subject.model_digest)
-    known = Known(facts.candidate if facts else None, None, None, measurement)
+    known = Known(facts.candidate if facts else None, None, accuracy, measurement)
     return Goods(subject.model, artifact, inputs, place.target, wheels, _python(runtime, place), known)
 
 

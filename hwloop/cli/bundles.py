@@ -19,7 +19,7 @@ from hwloop.errors import UsageError
 
 if TYPE_CHECKING:
     from hwloop.bundle.building import Bundle
-    from hwloop.bundle.goods import Goods
+    from hwloop.bundle.goods import Accuracy, Goods
     from hwloop.bundle.sourcing import Place
     from hwloop.records import Measurement, Target
     from hwloop.store import Store
@@ -42,6 +42,8 @@ class BundleOptions:
     runtime: str | None = None
     key_file: Path | None = None
     devices_file: Path | None = None
+    search: str | None = None
+    rule: str = "fastest"
 
 
 def export_bundles(asked: Asked, sizes: dict[str, int], options: BundleOptions, *, as_json: bool) -> None:
@@ -75,6 +77,11 @@ def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: S
 
     runtimes = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
     refuse_strange_runtimes([options.runtime] if options.runtime else [])
+    if options.search:
+        for measurement, accuracy, output in _won(options, store):
+            place, runtime = _place(options, measurement.subject.device), runtimes[measurement.subject.runtime]()
+            yield goods_measured(measurement, runtime, place, store, say, accuracy=accuracy), output
+        return
     measurement_id = _measurement_id(asked)
     if measurement_id:
         measurement = _measurement(store, measurement_id)
@@ -93,6 +100,25 @@ def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: S
             for number, (workload, output) in enumerate(zip(workloads, outputs, strict=True), 1):
                 yield goods_of(workload, runtime, place, store, say), output
                 made(number)
+
+
+def _won(options: BundleOptions, store: Store) -> Iterator[tuple[Measurement, Accuracy | None, Path]]:
+    """Yield what was measured of a search's winner on one device, a part at a time, and where its bundle goes."""
+    from hwloop.bundle.goods import Accuracy
+    from hwloop.search.goals import ACCURACY
+    from hwloop.search.loop.winner import Rule, winner
+    from hwloop.store.searches import Searches
+
+    search = Searches(store).get(options.search or "")
+    trial = winner(search, Rule.parse(options.rule), options.device)
+    device = options.device or search.request["devices"][0]
+    found = [store.get(measurement_id, with_runs=False) for measurement_id in trial.measurements]
+    parts = [one for one in found if one.subject.device == device]
+    values = trial.values or {}
+    say(f"{options.rule}: {trial.candidate.digest[:8]}, " + ", ".join(f"{key} {values[key]:.6g}" for key in values))
+    accuracy = Accuracy(search.request["task"], ACCURACY, values[ACCURACY]) if ACCURACY in values else None
+    for part, output in zip(parts, _outputs(options.output, [one.subject.model for one in parts]), strict=True):
+        yield part, accuracy, output
 
 
 def _measurement(store: Store, prefix: str) -> Measurement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,13 @@ def export(
     runtime: Annotated[
         str | None, typer.Option("--runtime", "-r", help="Of a bundle: tvm (small) or onnxruntime.  [default: tvm]")
     ] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of a bundle, in place of a model: the winner of this search.")
+    ] = None,
+    rule: Annotated[
+        str,
+        typer.Option(help="Which one wins: fastest, smallest or 'most accurate', perhaps 'with accuracy>=0.9'."),
+    ] = "fastest",
     sign: Annotated[Path | None, typer.Option(metavar="KEY", help="Sign the bundle with this Ed25519 key.")] = None,
     devices_file: Annotated[
         Path | None, typer.Option("--devices", help="The fleet file, in place of ./devices.yaml.")
@@ -72,6 +80,7 @@ def export(
       hwloop export model.onnx --policy int8-dynamic -d kitchen-pi -o model.tar.gz --sign release
       hwloop export vit-mini@7 --target aarch64-linux-gnu --cpu cortex-a72 -r onnxruntime -o bundle
       hwloop export 019c2f5a -o measured.zip
+      hwloop export --search 019c2f60 --rule "fastest with accuracy>=0.9" -o winner.zip
       hwloop export vit-mini@largest --onnx models
       hwloop export --space hat-small --sample 3 --policy int8-dynamic --shape length=20 --onnx models
       hwloop export candidates.yaml --onnx models --json
@@ -80,10 +89,13 @@ def export(
     asked = Asked(candidates or [], space, sample, policy or [], weights, seed, calibrate, calibration)
     if output:
         options = BundleOptions(output, device, target, cpu, feature or [], glibc, python, runtime, sign, devices_file)
+        options = replace(options, search=search, rule=rule)
         export_bundles(asked, parse_shapes(shape or []), options, as_json=as_json)
         return
-    if device or target or runtime or sign:
-        raise UsageError("-d, --target, -r and --sign are of bundles", remedy="Say where the bundle goes: -o FILE.zip.")
+    if device or target or runtime or sign or search:
+        raise UsageError(
+            "-d, --target, -r, --search and --sign are of bundles", remedy="Say where the bundle goes: -o FILE.zip."
+        )
     if asked.paths() and not asked.policy:
         raise UsageError(
             f"{asked.paths()[0]} is no candidate",

@@ -24,7 +24,6 @@ PLACES = 60  # at which the hypervolume is told
 def page_of(job: SearchJob, found: Found) -> SearchPage:
     """Return the page of a search."""
     results = [Result(trial.candidate, trial.values) for trial in found.trials]
-    best = {result.candidate for result in front(job.goal, results)}
     finals = {final.candidate: final for final in found.front}
     return SearchPage(
         space=job.space,
@@ -39,7 +38,7 @@ def page_of(job: SearchJob, found: Found) -> SearchPage:
             Constraint(one.key, "<=" if one.at_most else ">=", one.limit) for one in job.goal.constraints
         ),
         trials=tuple(
-            _trial(trial, number, finals.get(trial.candidate), on_front=trial.candidate in best)
+            _trial(trial, number, finals.get(trial.candidate), on_front=trial.candidate in finals)
             for number, batch in enumerate(found.batches, 1)
             for trial in batch
         ),

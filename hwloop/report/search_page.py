@@ -14,7 +14,7 @@ SECTIONS = (
     Section(
         "front", "Front", "What was measured on the device; no other candidate beats those of the front in everything."
     ),
-    Section("predicted", "Predicted against measured", "What the search believed before it measured."),
+    Section("predicted", "Predicted against measured", "What a predictor says that learned from the other candidates alone."),
     Section("progress", "Progress", "How much of the objectives' space the measured candidates dominate."),
     Section("final", "Final front", "Each candidate of the front as it was measured again and evaluated in the end."),
     Section("trials", "All candidates", "Everything that was measured, failures too."),
@@ -64,8 +64,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class FrontRow:
-    """A candidate of the final front: measured again and evaluated; `predicted` is what was told before the search
-    measured it."""
+    """A candidate of the final front: measured again and evaluated; `predicted` is by a predictor that has not
+    seen it."""
 
     label: str
     details: Mapping[str, str]

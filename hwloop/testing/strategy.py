@@ -35,7 +35,7 @@ CHOICES = Choices(
             for block in range(3)
             for choice in (
                 Choice(f"blocks.{block}.mixer", ("pool", "attention"), one_of("depth", DEPTHS[block:])),
-                Choice(f"blocks.{block}.ratio", (1.0, 2.0, 3.0), one_of("depth", DEPTHS[block:])),
+                Choice(f"blocks.{block}.ratio", (1.0, 3.0), one_of("depth", DEPTHS[block:])),
             )
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class SearchJob:
     runtime: Runtime
     task: str | None
     budget: int
-    batch: int = 10
+    batch: int = 5
     strategy: str = "guided"
     seed: int = 0
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
@@ -55,7 +56,7 @@ class SearchJob:
         if ACCURACY in self.goal.keys and self.task is None:
             raise UsageError("accuracy is wanted, and no task is named", remedy="Name one with --task.")
 
-    @property
+    @cached_property
     def genome(self) -> Genome:
         """What candidates are made of: the space's choices, and the schemes that the runtime has kernels for."""
         space = load_space(self.space)

@@ -72,7 +72,7 @@ def search(job: SearchJob, bench: Bench, store: Store, told: Callable[[Round], N
         strategy.tell(_results(trials))
         told(_round(job, batches))
     everything = [trial for batch in batches for trial in batch]
-    best = front(job.goal, _results(everything))
+    best = front(job.goal, _results(_distinct(everything)))
     finals = finals_of(job, bench, store, everything, [result.candidate for result in best])
     found = Found(stored.id, tuple(batches), tuple(finals), None if finals else _closest(job, everything))
     searches.finish(stored.id, outcome_json(found))
@@ -108,10 +108,18 @@ def _results(trials: Sequence[Trial]) -> list[Result]:
     return [Result(trial.candidate, trial.values) for trial in trials]
 
 
+def _distinct(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the first trial of each network: two candidates can be the same one, and have the same measurements."""
+    firsts: dict[object, Trial] = {}
+    for trial in trials:
+        firsts.setdefault(trial.measurements or trial.candidate, trial)
+    return list(firsts.values())
+
+
 def _round(job: SearchJob, batches: Sequence[Sequence[Trial]]) -> Round:
     trials = [trial for batch in batches for trial in batch]
     failed = sum(trial.values is None for trial in trials)
-    return Round(len(batches), len(trials), failed, len(front(job.goal, _results(trials))))
+    return Round(len(batches), len(trials), failed, len(front(job.goal, _results(_distinct(trials)))))
 
 
 def _closest(job: SearchJob, trials: Sequence[Trial]) -> Trial | None:

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from hwloop.devices.runner.sampling import middle, narrow, sample, warm_up
+from hwloop.devices.runner.median import middle
+from hwloop.devices.runner.sampling import narrow, sample, warm_up
 
 JOB = {"seconds": 30.0, "min_calls": 10, "max_calls": 100, "relative_width": 0.0}
 

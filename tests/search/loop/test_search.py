@@ -32,7 +32,7 @@ SIZES = ResnetSizes(
 )
 TINY = resnet_space("tiny", "residual networks for tests", SIZES, 8)
 """
-QUICK = TimingProtocol(seconds=0.02, warmup_seconds=0.005, processes=1, relative_width=1.0)
+QUICK = TimingProtocol(seconds=2.0, warmup_seconds=0.005, processes=1, relative_width=1.0)
 # This machine has other work while tests run.
 BUSY = LimitSettings(foreign_load=1, waiting=1, frequency_moved=1, settle_s=0)
 LOCAL = Device("here", LocalDevice(transport="local", limits=BUSY))
