@@ -27,7 +27,7 @@ class Block:
     def commands(self) -> list[str]:
         """The commands in it, without their comments; of a block that is output, none."""
         lines = self.text.replace("\\\n", " ").splitlines() if self.language in SHELL else []
-        return [re.sub(r"\s+", " ", line.split("  #")[0]).strip() for line in lines if COMMAND.match(line)]
+        return [re.sub(r"\s+", " ", line.partition(" # ")[0]).strip() for line in lines if COMMAND.match(line)]
 
 
 def blocks_of(page: Path) -> list[Block]:

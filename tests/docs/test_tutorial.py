@@ -33,13 +33,14 @@ NOT_RUN = {
     r"hwloop .*kitchen-pi.*": NO_SUCH_DEVICE,
     r"hwloop .*airgapped.*": "45 MB of wheels; tests/hwloop/cli/test_carrying.py runs it",
     r"hwloop results import job\.results": "needs what such a device measured; tests/hwloop/cli/test_carrying.py runs it",
-    r"hwloop results show 019c2f5a": "the store of the reader has such an id",
+    r"hwloop results show 019c2f5a": "the id is that of a reader's measurement",
+    r"hwloop export --search 019c2f60 .*": "the id is that of a reader's search",
     r"hwloop measure model\.onnx -d local": MINUTES,
     r"hwloop measure \*\.onnx -d arm64 .*": MINUTES,
     r"hwloop measure --space hat-small --sample 50 .*": MINUTES,
     r"hwloop compare .*": MINUTES,
     r"hwloop train resnet-mini --task digits --steps 200": MINUTES,
-    r"hwloop search vit-mini .*": MINUTES,
+    r"hwloop search resnet-mini --task digits -d local --budget 50": MINUTES,
     r"hwloop emulator up pi3": "builds another board; tests/devices/emulator runs it",
 }
 
