@@ -28,7 +28,7 @@ CI_RUNS_IT = "minutes; continuous integration runs it itself"
 NO_SUCH_DEVICE = "that device does not exist"
 MINUTES = "minutes on this machine, for which it must be calm; its own tests run the like"
 NOT_RUN = {
-    r"make \.venv/ready": ITS_OWN_ENVIRONMENT,
+    r"make \.venv/ready|cd tutorial": ITS_OWN_ENVIRONMENT,
     r"make (measure|test)": CI_RUNS_IT,
     r"hwloop .*kitchen-pi.*": NO_SUCH_DEVICE,
     r"hwloop .*airgapped.*": "45 MB of wheels; tests/hwloop/cli/test_carrying.py runs it",
@@ -72,8 +72,8 @@ def follow(page, folder, *, shortened):
         if block.language == "yaml" and (name := re.search(r"`([\w.]+\.yaml)`", block.before)):
             (folder / name[1]).write_text(block.text)
         lines = [line for line in block.commands if not reason_not_to_run(line)]
-        if lines and lines == block.commands and "$" in block.text:  # a line needs a variable of the one before it
-            lines = [" && ".join(lines)]
+        if lines and "$(" in block.text:  # its lines share a variable
+            lines = [f"set -e\n{block.text}"]
         for line in lines:
             more = next((words for start, words in SMALL.items() if shortened and line.startswith(start)), "")
             told[line] = run(f"{line} {more}", folder)
