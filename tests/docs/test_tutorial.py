@@ -1,7 +1,7 @@
 """The commands of the tutorial and of the README, run as they stand, from top to bottom.
 
-`make test` runs them with small budgets (`SMALL` is appended, and the last of two equal options counts); `make test-slow`
-runs the tutorial exactly as it is written. What is not run here is listed with the reason.
+`make test` runs them with small budgets (`SMALL` is appended, and the last of two equal options counts), `make
+test-slow` runs the tutorial exactly as it is written. What is not run here is listed with the reason.
 """
 
 import os
@@ -32,7 +32,7 @@ NOT_RUN = {
     r"make (measure|test)": CI_RUNS_IT,
     r"hwloop .*kitchen-pi.*": NO_SUCH_DEVICE,
     r"hwloop .*airgapped.*": "45 MB of wheels; tests/hwloop/cli/test_carrying.py runs it",
-    r"hwloop results import job\.results": "needs what such a device measured; tests/hwloop/cli/test_carrying.py runs it",
+    r"hwloop results import job\.results": "needs what was measured there; tests/hwloop/cli/test_carrying.py runs it",
     r"hwloop results show 019c2f5a": "the id is that of a reader's measurement",
     r"hwloop export --search 019c2f60 .*": "the id is that of a reader's search",
     r"hwloop measure model\.onnx -d local": MINUTES,
