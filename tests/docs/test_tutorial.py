@@ -21,7 +21,7 @@ TUTORIAL, README = ROOT / "docs" / "tutorial.md", ROOT / "README.md"
 
 SMALL = {
     "hwloop train": "--steps 4 --batch 8",
-    "hwloop search resnet-mini": "--budget 2 --batch 2 --processes 1",
+    "hwloop search resnet-mini": "--budget 2 --batch 2",
 }
 # A predictor learns from ten measurements or more, and what follows needs the predictor, or all of the measurements.
 LONG = r"hwloop (predictor|report --predictor|ci|measure three\.yaml).*"
