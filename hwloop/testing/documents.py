@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Block:
     def commands(self) -> list[str]:
         """The commands in it, without their comments; of a block that is output, none."""
         lines = self.text.replace("\\\n", " ").splitlines() if self.language in SHELL else []
-        return [re.sub(r"\s+", " ", line.split("  #")[0]).strip() for line in lines if COMMAND.match(line)]
+        return [re.sub(r"\s+", " ", line.partition(" # ")[0]).strip() for line in lines if COMMAND.match(line)]
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -58,22 +59,40 @@ def spans_of(page: Path) -> list[str]:
     return [re.sub(r"\s+", " ", span) for span in found]
 
 
+@cache
+def command_line() -> Any:
+    """Return the command line as click's commands."""
+    import typer
+
+    from hwloop.cli import app
+
+    return typer.main.get_command(app)
+
+
 def parse_command(command: str) -> None:
     """Parse a line that calls hwloop as the command line would, without running it.
 
     Raises:
         click's UsageError: there is no such command or option, or a value has the wrong form.
     """
-    import typer
-
-    from hwloop.cli import app
-
     words = shlex.split(re.sub(r" > \S+$", "", command))
-    parsed: Any = typer.main.get_command(app)
-    context: Any = None
+    parsed, context = command_line(), None
     while True:
         context = parsed.make_context(words[0], words[1:], context)
         words = [*context._protected_args, *context.args]
         if not hasattr(parsed, "commands") or not words:
             return
         _, parsed, _ = parsed.resolve_command(context, words)
+
+
+def unknown_options(command: str) -> list[str]:
+    """Return the options of a call that its command does not have; arguments and values need not be there."""
+    parsed = command_line()
+    words = shlex.split(command)
+    for word in words[1:]:
+        if word not in getattr(parsed, "commands", {}):
+            break
+        parsed = parsed.commands[word]
+    known = {option for parameter in parsed.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known |= {"-h", "--help"}
+    return [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
