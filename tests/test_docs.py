@@ -29,13 +29,13 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-def examples(command, path="hwloop"):
-    """Every line of the command line's help that calls hwloop."""
+def examples(command):
+    """Yield every line of the command line's help that calls hwloop."""
     for line in f"{command.help}\n{command.epilog}".splitlines():
-        if found := re.match(r"\s*(?:Examples?: )?(hwloop .+)", line):
-            yield from found[1].split("; of a new device: ")
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from examples(inner, f"{path} {name}")
+        if re.match(r"\s*(Examples?: )?hwloop ", line):
+            yield from re.findall(r"hwloop [^;]+", line)
+    for inner in getattr(command, "commands", {}).values():
+        yield from examples(inner)
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("hwloop ")])
