@@ -1,8 +1,7 @@
 """The commands of the tutorial and of the README, run as they stand, from top to bottom.
 
-`make test` leaves out what takes long (`LONG`) and gives the others small budgets (`SMALL` is appended, and the last of
-two equal options counts); `make test-slow` runs everything exactly as it is written. What is not run at all is listed
-with the reason (`NOT_RUN`).
+`make test` leaves out what takes long (`LONG`: it trains and searches, and what follows needs that); `make test-slow`
+runs that, too. What is not run at all is listed with the reason (`NOT_RUN`).
 """
 
 import os
@@ -19,12 +18,7 @@ from hwloop.testing.documents import blocks_of
 ROOT = Path(__file__).parents[2]
 TUTORIAL, README = ROOT / "docs" / "tutorial.md", ROOT / "README.md"
 
-SMALL = {
-    "hwloop train": "--steps 4 --batch 8",
-    "hwloop search resnet-mini": "--budget 2 --batch 2",
-}
-# A predictor learns from ten measurements or more, and what follows needs the predictor, or all of the measurements.
-LONG = r"hwloop (predictor|report --predictor|ci|measure three\.yaml).*"
+LONG = r"hwloop (train|predictor|search|export --search|report --predictor|ci|measure three\.yaml).*"
 ITS_OWN_ENVIRONMENT = "the tests run in the environment that it makes"
 CI_RUNS_IT = "minutes; continuous integration runs it itself"
 NO_SUCH_DEVICE = "that device does not exist"
@@ -67,26 +61,25 @@ def run(command, folder):
     return done.stdout
 
 
-def follow(page, folder, *, shortened):
+def follow(page, folder, *, quickly):
     """Do what a page says: write its files, run its commands. Return the output of each command."""
     told = {}
     for block in blocks_of(page):
         if block.language == "yaml" and (name := re.search(r"`([\w.]+\.yaml)`", block.before)):
             (folder / name[1]).write_text(block.text)
-        lines = [line for line in block.commands if not reason_not_to_run(line)]
-        lines = [line for line in lines if not (shortened and re.match(LONG, line))]
-        if lines and "$(" in block.text:  # its lines share a variable
-            lines = [f"set -e\n{block.text}"]
-        for line in lines:
-            more = next((words for start, words in SMALL.items() if shortened and line.startswith(start)), "")
-            told[line] = run(f"{line} {more}", folder)
+        if "$(" in block.text and not quickly:  # its lines share a variable
+            told[block.text] = run(f"set -e\n{block.text}", folder)
+        elif "$(" not in block.text:
+            for line in block.commands:
+                if not reason_not_to_run(line) and not (quickly and re.fullmatch(LONG, line)):
+                    told[line] = run(line, folder)
     return told
 
 
-def follow_readme(folder, *, shortened):
+def follow_readme(folder, *, quickly):
     """Do what the README says where the tutorial was followed: its model is one that the store knows."""
     shutil.copyfile(folder / "models" / "resnet-mini-471af4b9.onnx", folder / "model.onnx")
-    return follow(README, folder, shortened=shortened)
+    return follow(README, folder, quickly=quickly)
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +89,15 @@ def folder(tmp_path_factory):
 
 @pytest.mark.emulated
 @pytest.mark.timeout(900)
-def test_the_tutorial_with_small_budgets(folder):
-    told = follow(TUTORIAL, folder, shortened=True)
+def test_what_is_quick_in_the_tutorial(folder):
+    told = follow(TUTORIAL, folder, quickly=True)
     assert "VALID" in told["hwloop measure models/resnet-mini-471af4b9.onnx -d local -d pi4 -r onnxruntime"]
-    assert (folder / "digits.zip").is_file()
 
 
 @pytest.mark.emulated
 @pytest.mark.timeout(900)
-def test_the_readme_after_it(folder):
-    told = follow_readme(folder, shortened=True)
+def test_what_is_quick_in_the_readme(folder):
+    told = follow_readme(folder, quickly=True)
     assert "model" in told["hwloop results --since 2h"]
     assert (folder / "report.html").is_file()
 
@@ -114,9 +106,9 @@ def test_the_readme_after_it(folder):
 @pytest.mark.emulated
 @pytest.mark.timeout(3600)
 def test_both_as_they_are_written(tmp_path):
-    follow(TUTORIAL, tmp_path, shortened=False)
-    follow_readme(tmp_path, shortened=False)
-    assert (tmp_path / "results.xml").is_file()
+    follow(TUTORIAL, tmp_path, quickly=False)
+    follow_readme(tmp_path, quickly=False)
+    assert (tmp_path / "digits.zip").is_file() and (tmp_path / "results.xml").is_file()
 
 
 def test_what_is_not_run_is_still_there():
