@@ -14,9 +14,7 @@ SECTIONS = (
     Section(
         "front", "Front", "What was measured on the device; no other candidate beats those of the front in everything."
     ),
-    Section(
-        "predicted", "Predicted against measured", "What a predictor says that learned from the other candidates alone."
-    ),
+    Section("predicted", "Predicted against measured", "By a predictor that learned from the other candidates alone."),
     Section("progress", "Progress", "How much of the objectives' space the measured candidates dominate."),
     Section("final", "Final front", "Each candidate of the front as it was measured again and evaluated in the end."),
     Section("trials", "All candidates", "Everything that was measured, failures too."),
