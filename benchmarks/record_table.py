@@ -87,7 +87,7 @@ def record(options: argparse.Namespace) -> int:
         options.schemes.split(","),
         [options.runtime],
         options.granularity,
-        f"{options.task}, {options.weights}, {options.device}, {options.runtime}",
+        f"{options.task}, {Path(options.weights).name}, {options.device}, {options.runtime}",
     )
     genome = recipe.genome()
     candidates = list(genome.points())

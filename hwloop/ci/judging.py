@@ -15,6 +15,8 @@ from hwloop.verdict import OUTPUTS_DIFFER
 
 # Runs the baseline's artifact and the new one in turns on the device.
 Compare = Callable[[Entry, Measurement], Comparison]
+# Makes the bundle of what was measured, and says how large it is.
+BundleSize = Callable[[Measurement], int]
 NO_BASELINE = "it has no baseline: `hwloop ci --update-baseline` writes one, to be checked in"
 
 
@@ -24,6 +26,7 @@ def judge(
     entry: Entry | None,
     peak_activation_bytes: int | None,
     compare: Compare,
+    bundle_bytes: BundleSize,
     *,
     against_baseline: bool = True,
 ) -> list[Finding]:
@@ -38,6 +41,8 @@ def judge(
     if failure:
         return [Finding("measurement", Status.FAILED, f"{failure.kind.value}: {' '.join(failure.message.split())}")]
     found = [*_outputs(measurement), *_speed(measurement, budget), *_sizes(measurement, budget, peak_activation_bytes)]
+    if budget.bundle is not None:
+        found.append(_bundle(measurement, budget.bundle, bundle_bytes))
     if budget.max_slowdown is not None and against_baseline:
         found.append(_regression(measurement, budget.max_slowdown, entry, compare))
     return found
@@ -98,6 +103,13 @@ def _sizes(measurement: Measurement, budget: Budget, peak_activation_bytes: int 
             yield Finding("peak memory", Status.SKIPPED, words)
         else:
             yield _within("peak memory", peak_rss_mb * 1e6, budget.peak_memory, size)
+
+
+def _bundle(measurement: Measurement, allowed: float, bundle_bytes: BundleSize) -> Finding:
+    try:
+        return _within("bundle", bundle_bytes(measurement), allowed, "{:,.0f} bytes")
+    except UsageError as error:
+        return Finding("bundle", Status.FAILED, f"it cannot be made: {error}")
 
 
 def _within(what: str, value: float, allowed: float, form: str) -> Finding:

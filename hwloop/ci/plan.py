@@ -57,6 +57,7 @@ class Budget(_Strict):
     instructions: Count | None = Field(None, description="instructions per call on emulated devices, as 1.2 M")
     median_ms: Count | None = Field(None, description="milliseconds per call on real devices, above 0")
     artifact: Size | None = Field(None, description="the size of what is pushed, as 4 MB")
+    bundle: Size | None = Field(None, description="the size of its bundle as a .zip, as 4 MB")
     peak_memory: Size | None = Field(None, description="the memory of the process on real devices, as 80 MB")
     peak_activations: Size | None = Field(None, description="the activations alive at once, as 2 MB")
 

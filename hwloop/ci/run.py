@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hwloop.artifacts import ArtifactArchive
+from hwloop.bundle.building import make_bundle
+from hwloop.bundle.sourcing import goods_measured, place_of
 from hwloop.ci.baseline import Baseline, Entry
 from hwloop.ci.cases import Case
 from hwloop.ci.judging import judge
@@ -19,6 +21,7 @@ from hwloop.measure import MeasureJob, Observer, measure
 from hwloop.measure.workload import Workload
 from hwloop.records import Measurement, TimingProtocol
 from hwloop.records.comparison import Comparison
+from hwloop.scratch import scratch_folder
 from hwloop.store import Models, Store
 
 
@@ -83,11 +86,18 @@ class Checking:
                 self.baseline.get(case.name),
                 facts.costs.peak_activation_bytes if facts else None,
                 self._comparer(check, device, runtime),
+                lambda one: self._bundle_bytes(one, device, runtime),
                 against_baseline=self.against_baseline,
             )
         except InfrastructureError as error:
             case.error = str(error)
             self.device_errors.append(error)
+
+    def _bundle_bytes(self, measurement: Measurement, device: Device, runtime: Runtime) -> int:
+        say = self.observer.say
+        goods = goods_measured(measurement, runtime, place_of(device, say), self.store, say)
+        with scratch_folder("bundles") as folder:
+            return make_bundle(goods, folder / "bundle.zip").size_bytes
 
     def _comparer(self, check: Check, device: Device, runtime: Runtime) -> Callable[[Entry, Measurement], Comparison]:
         """Return what runs a baseline's artifact and a new one in turns on a device."""

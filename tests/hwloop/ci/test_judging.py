@@ -51,8 +51,12 @@ def result(ratio, interval, finding):
     return lambda entry, measurement: Comparison("1", "", Match(None, None, "", "", False, {}), judgement)
 
 
-def findings(measurement, entry=None, compare=never, activations=6144, **budget):
-    found = judge(measurement, Budget.model_validate(budget), entry, activations, compare)
+def no_bundle(measurement):
+    raise UsageError("what was measured is not kept any more")
+
+
+def findings(measurement, entry=None, compare=never, activations=6144, bundle_bytes=lambda _: 5_000_000, **budget):
+    found = judge(measurement, Budget.model_validate(budget), entry, activations, compare, bundle_bytes)
     return {one.what: one for one in found}
 
 
@@ -99,6 +103,14 @@ class TestBudgets:
     def test_times_that_cannot_be_trusted_do_not_pass(self):
         hasty = measured([a_run(index, [5.0] * 40, steady=False) for index in range(3)])
         assert "cannot be judged: not steady" in findings(hasty, median_ms=100)["median"].words
+
+    def test_a_bundle_is_made_and_weighed(self):
+        assert statuses(counted(), bundle="5 MB")["bundle"] is Status.PASSED
+        assert statuses(counted(), bundle="4.9 MB")["bundle"] is Status.FAILED
+
+    def test_a_bundle_that_cannot_be_made_fails(self):
+        found = findings(counted(), bundle_bytes=no_bundle, bundle="5 MB")["bundle"]
+        assert found.status is Status.FAILED and "not kept any more" in found.words
 
     def test_sizes(self):
         found = statuses(counted(artifact_bytes=4_000_001), artifact="4 MB", peak_activations="6 kB")

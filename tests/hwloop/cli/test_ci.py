@@ -20,7 +20,7 @@ checks:
     runtimes: [{runtime}]
     seconds: 0.1
     compare_seconds: 2
-    budget: {{max_slowdown: 1%, artifact: 10 MB, peak_activations: 10 MB}}
+    budget: {{max_slowdown: 1%, artifact: 10 MB, bundle: 40 MB, peak_activations: 10 MB}}
 """
 FLEET = """\
 devices:
@@ -79,6 +79,7 @@ def test_a_real_device_compares_with_the_baselines_artifact(world):
     assert {one["what"]: one["status"] for one in case["findings"]} == {
         "outputs": "passed",
         "artifact": "passed",
+        "bundle": "passed",
         "peak activations": "passed",
         "baseline": "passed",
     }
