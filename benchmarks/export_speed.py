@@ -114,7 +114,7 @@ def speed(space: Space, name: str, options: argparse.Namespace) -> dict[str, Any
             try:
                 theirs = timed(lambda how=how, one=candidate: torch_export(space, supernet, one, how))
             except Exception as error:  # noqa: BLE001  torch's exporters have no common base of errors
-                found[f"{how}_failure"] = str(error).strip().splitlines()[0][:100]
+                found[f"{how}_failure"] = repr(error).partition("\\n")[0][:100]
                 continue
             values.append(theirs / timed(lambda one=candidate: serialized(exporter, one)))
             found[f"{how}_s"] = theirs

@@ -83,12 +83,7 @@ def measured(options: argparse.Namespace, store: Store) -> dict[str, Any]:
     trials["architecture, then bits"] = in_two_stages(job, bench, store, floor)
     with tempfile.TemporaryDirectory() as folder:
         ratios = compared(trials, bench, Path(folder), options)
-    errors = [
-        abs(told.mean / value(final.again, key) - 1)
-        for final in joint.front
-        for key, told in final.predicted.items()
-        if final.again.values
-    ]
+    errors = joint.prediction_errors
     within = 100 * sum(error <= 0.1 for error in errors) / len(errors) if errors else None
     rows = {name: {**(trial.values or {}), **ratios.get(name, {})} for name, trial in trials.items()}
     return {

@@ -188,6 +188,14 @@ class Device:
             return False
         return not isinstance(settings, SshDevice) or settings.host in ("localhost", "127.0.0.1", "::1")
 
+    def require_runtime(self, runtime: str) -> None:
+        """Raise UsageError unless the fleet file lets the device run a runtime."""
+        if runtime not in self.settings.runtimes:
+            raise UsageError(
+                f"device {self.name} does not run {runtime}",
+                remedy=f"It runs {', '.join(self.settings.runtimes)}: name one of these with -r.",
+            )
+
     def limits(self, facts: DeviceFacts) -> Limits:
         """Return the limits by which its runs are judged: those of its kind, but for what the file says."""
         usual = usual_limits(facts)

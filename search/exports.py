@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +59,7 @@ class CandidateExporter:
         self._norm_batches = norm_batches
         self._seed = seed
         self._ranges = Ranges()
+        self._covering = covering_archs(space.choices)  # those that were not calibrated yet
 
     def export(self, candidate: Candidate) -> list[Subnet]:
         """Return the candidate's parts as ONNX models, each layer in its scheme.
@@ -99,9 +100,7 @@ class CandidateExporter:
         before; those of the model itself serve for layers that none has.
         """
         wanted = {layer.name for layer in layers_of(model)}
-        for arch in self._covering:
-            if wanted.issubset(self._ranges.layers):
-                return
+        while not wanted.issubset(self._ranges.layers) and (arch := next(self._covering, None)):
             for subnet in self._subnets(arch):
                 self._calibrate_on(subnet.model)
         self._calibrate_on(model)
@@ -110,10 +109,6 @@ class CandidateExporter:
         if not {layer.name for layer in layers_of(model)}.issubset(self._ranges.layers):
             found = calibrate(model, self._batches_for(model), self._method).layers
             self._ranges = Ranges({**found, **self._ranges.layers}, self._method)
-
-    @cached_property
-    def _covering(self) -> Iterator[Arch]:
-        return covering_archs(self._space.choices)
 
     def _batches_for(self, model: onnx.ModelProto) -> list[Batch]:
         names = {value.name for value in model.graph.input}

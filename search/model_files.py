@@ -14,6 +14,7 @@ from hwloop.records import Candidate, QuantPolicy
 if TYPE_CHECKING:
     from hwloop.search.exports import CandidateExporter
     from hwloop.search.spaces.base import Space
+    from hwloop.search.subnets import Subnet
 
 SIZES = ("batch", "length", "resolution", "steps")
 
@@ -93,12 +94,19 @@ def write_candidates(
         if candidate.space not in exporters:
             exporters[candidate.space] = _exporter(candidate.space, sizes, numbers)
         space, exporter = exporters[candidate.space]
-        for subnet in exporter.export(candidate):
-            words = [f"{space.name}-{candidate.digest[:8]}", *([subnet.part] if subnet.part else [])]
-            path = folder / f"{'.'.join(words)}.onnx"
-            path.write_bytes(subnet.model.SerializeToString())
-            files.append(ModelFile(path, candidate, subnet.part, subnet.repeats))
+        files += write_subnets(candidate, space.name, exporter.export(candidate), folder)
         exported(number)
+    return files
+
+
+def write_subnets(candidate: Candidate, space: str, subnets: Iterable[Subnet], folder: Path) -> list[ModelFile]:
+    """Write a candidate's exported parts into a folder, as files named after the space's name and the candidate."""
+    files = []
+    for subnet in subnets:
+        words = [f"{space}-{candidate.digest[:8]}", *([subnet.part] if subnet.part else [])]
+        path = folder / f"{'.'.join(words)}.onnx"
+        path.write_bytes(subnet.model.SerializeToString())
+        files.append(ModelFile(path, candidate, subnet.part, subnet.repeats))
     return files
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hwloop.errors import UsageError
 from hwloop.exporter.quantize.groups import Granularity, policy_groups
 from hwloop.exporter.quantize.layers import layers_of
 from hwloop.exporter.quantize.support import unsupported
 from hwloop.records import Arch, Scheme
 from hwloop.records.candidate import Value
 from hwloop.search.genome import Genome
+from hwloop.search.sampling import varied
 from hwloop.search.spaces.base import Setting, Space, Supernet
 from hwloop.search.spaces.choices import Choices
 from hwloop.search.subnets import export_subnets, layer_names
@@ -110,8 +110,4 @@ def _one_changed(choices: Choices, arch: Arch) -> Iterator[Arch]:
     for choice in choices:
         for value in choice.values:
             if choice.name in arch.choices and value != arch.choices[choice.name]:
-                given = {**{one.name: one.values[-1] for one in choices}, **arch.choices, choice.name: value}
-                try:
-                    yield choices.arch(given)
-                except UsageError:
-                    continue
+                yield from varied(choices, {**arch.choices, choice.name: value})

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hwloop.errors import UsageError
-from hwloop.records import Candidate, Scheme
-from hwloop.records.candidate import Value
+from hwloop.records import Candidate
+from hwloop.records.candidate import Value, scheme_named
 from hwloop.search.genome import Genome
 from hwloop.search.goals import ACCURACY, LATENCY, SIZE
 from hwloop.search.spaces.base import Space
@@ -49,7 +49,7 @@ class Recipe:
         from hwloop.search.spaces.registry import load_space
 
         space = opened(load_space(self.space), self.restrict)
-        genome = genome_of(space, self.runtimes, self.granularity, [_scheme(scheme) for scheme in self.schemes])
+        genome = genome_of(space, self.runtimes, self.granularity, [scheme_named(scheme) for scheme in self.schemes])
         strangers = [block for block in self.blocks if block not in genome.schemes]
         if strangers:
             raise UsageError(
@@ -126,9 +126,3 @@ def _result(row: Mapping[str, str]) -> Result:
     if not all(row[column] for column in COLUMNS):
         return Result(candidate, None)
     return Result(candidate, {key: float(row[column]) for column, key in COLUMNS.items()})
-
-
-def _scheme(name: str) -> Scheme:
-    if name not in list(Scheme):
-        raise UsageError(f"there is no scheme {name!r}", remedy=f"Use some of {', '.join(Scheme)}.")
-    return Scheme(name)

@@ -46,14 +46,14 @@ def covering_archs(choices: Choices) -> Iterator[Arch]:
     yield choices.largest
     words = [choice for choice in choices if isinstance(choice.values[0], str)]
     for place in range(1, max((len(choice.values) for choice in words), default=1)):
-        yield from _varied(choices, {choice.name: choice.values[-1 - place % len(choice.values)] for choice in words})
+        yield from varied(choices, {choice.name: choice.values[-1 - place % len(choice.values)] for choice in words})
     for choice in choices:
         for value in reversed(choice.values[:-1]):
-            yield from _varied(choices, {choice.name: value})
+            yield from varied(choices, {choice.name: value})
 
 
-def _varied(choices: Choices, values: Mapping[str, Value]) -> Iterator[Arch]:
-    """Yield the largest point with other values; nothing if that breaks a rule."""
+def varied(choices: Choices, values: Mapping[str, Value]) -> Iterator[Arch]:
+    """Yield the point with these values and else the largest ones; nothing if that breaks a rule."""
     given = {choice.name: values.get(choice.name, choice.values[-1]) for choice in choices}
     try:
         yield choices.arch(given)

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from hwloop.devices.carried.job_file import BLOBS
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hwloop.devices.carried.job_file import JobFile
 
 ANSWER_S, FILES_S, READY_S, GRACE_S = 60.0, 600.0, 120.0, 15.0
-BEAT_S, WAIT_STEP_S = 5.0, 5.0
+BEAT_S, WAIT_STEP_S, LEASE_S = 5.0, 5.0, 24 * 3600.0
 DISK_RESERVE_BYTES = 64 << 20
 
 
@@ -85,13 +86,21 @@ class DeviceBench:
             )
 
     def lease(self) -> None:
-        """Take this device's lease, waiting for it while others measure here."""
+        """Take this device's lease, waiting for it while others measure here.
+
+        Raises:
+            Broken: they measured for a whole day.
+        """
         owner = {"user": user(), "host": socket.gethostname()[:200], "pid": os.getpid(), "doing": "a carried job"}
-        token, told = secrets.token_hex(16), ""
+        token, told, until_s = secrets.token_hex(16), "", time.monotonic() + LEASE_S
         while True:
             answer = self.ask("lease", owner=owner, token=token)
             if "holder" not in answer:
                 break
+            if time.monotonic() > until_s:
+                raise Broken(
+                    "others measured here for %.0f hours: %s" % (LEASE_S / 3600, holder_words(answer["holder"]))
+                )
             told, before = holder_words(answer["holder"]), told
             if told != before:
                 self.say("waiting for %s" % told)

@@ -17,7 +17,7 @@ from hwloop.compare.contenders import StoredContender
 from hwloop.devices.fleet import Device
 from hwloop.errors import DeviceError, InfrastructureError
 from hwloop.exporter.runtimes.base import Runtime
-from hwloop.measure import MeasureJob, Observer, measure
+from hwloop.measure import MeasureJob, Observer, measure_trusted
 from hwloop.measure.workload import Workload
 from hwloop.records import Measurement, TimingProtocol
 from hwloop.records.comparison import Comparison
@@ -52,7 +52,7 @@ class Checking:
         """
         protocol = TimingProtocol(seconds=check.seconds, threads=check.threads)
         job = MeasureJob(workloads, devices, runtimes, protocol, fresh=self.fresh)
-        outcome = measure(job, self.store, self.observer)
+        outcome = measure_trusted(job, self.store, self.observer)
         self.interrupted = outcome.interrupted
         self.device_errors += outcome.device_errors
         found = {(one.subject.model, one.subject.device, one.subject.runtime): one for one in outcome.measurements}

@@ -97,6 +97,8 @@ def _run(
     chosen = one_device(load_fleet(devices_file).select([device] if device else []))
     known = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
     runtimes = [known[name]() for name in dict.fromkeys(names) if name in chosen.settings.runtimes]
+    if not runtimes:
+        chosen.require_runtime(names[0])
     with workloads_for(asked, sizes, {}) as (workloads, _), Store.open(store_path()) as store:
         job = ProfileJob(
             workloads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -113,7 +114,7 @@ def search(
     from hwloop.records import TimingProtocol
     from hwloop.search.loop.job import SearchJob, parse_choices, parse_schemes
 
-    chosen = load_fleet(devices_file).select(device or [])
+    chosen = load_fleet(devices_file).select_reached(device or [])
     protocol = TimingProtocol(processes=processes, seconds=seconds, relative_width=width, threads=threads, seed=seed)
     jobs = [
         SearchJob(
@@ -138,7 +139,9 @@ def search(
     ]
     if page and len(jobs) > 1:
         raise UsageError("--page is one file, and there is a page for each device", remedy="Leave it out.")
-    found = [_run(job, page, as_json=as_json) for job in jobs]
+    pages = [page or _page_of(job) for job in jobs]
+    _refuse_unwritable([*pages, *([output] if output else [])])
+    found = [_run(job, each, as_json=as_json) for job, each in zip(jobs, pages, strict=True)]
     if output:
         _write_front(output, [each for each, _ in found])
     if as_json:
@@ -164,7 +167,7 @@ def _goal(objectives: str, constraints: list[str], devices: list[Device]) -> Goa
     return Goal(tuple(wanted), tuple(limits))
 
 
-def _run(job: SearchJob, page: Path | None, *, as_json: bool) -> tuple[Found, Path]:
+def _run(job: SearchJob, page: Path, *, as_json: bool) -> tuple[Found, Path]:
     """Run a search, show what it found, and write its page."""
     from hwloop.cli.search_page import page_of
     from hwloop.cli.search_view import show_found
@@ -183,11 +186,10 @@ def _run(job: SearchJob, page: Path | None, *, as_json: bool) -> tuple[Found, Pa
     except KeyboardInterrupt:
         say("What was measured is kept; the same command goes on from there.")
         raise
-    written = page or Path(f"search-{Path(job.space).stem}-{names}.html")
-    write_search_page(written, page_of(job, found))
+    write_search_page(page, page_of(job, found))
     if not as_json:
-        show_found(job, found, written)
-    return found, written
+        show_found(job, found, page)
+    return found, page
 
 
 def _watching() -> Progress:
@@ -205,3 +207,16 @@ def _write_front(path: Path, found: list[Found]) -> None:
     """Write the candidates of all fronts, in the form that other commands read."""
     candidates = {final.candidate: None for each in found for final in each.front}
     path.write_text(json.dumps([candidate.as_json() for candidate in candidates], indent=2) + "\n")
+
+
+def _refuse_unwritable(paths: list[Path]) -> None:
+    """Raise UsageError for a file that could not be written in the end, before hours of searching."""
+    for path in paths:
+        folder = path.parent
+        if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+            raise UsageError(f"{path}: no file can be written there", remedy="Name one in a folder of yours.")
+
+
+def _page_of(job: SearchJob) -> Path:
+    names = "-".join(device.name for device in job.devices)
+    return Path(f"search-{Path(job.space).stem}-{names}.html")

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwloop.cli.search_view import infeasible_line, is_counted
+from hwloop.report.fronts import candidate_words
 from hwloop.report.objectives import Objective
 from hwloop.report.search_page import Constraint, FrontRow, SearchPage, Told, Trial
 from hwloop.search.goals import ACCURACY, LATENCY, Box, front, hypervolume
 from hwloop.search.strategies.base import Result
 
 if TYPE_CHECKING:
-    from hwloop.records import Candidate
     from hwloop.records import search as records
     from hwloop.search.loop.final import Final
     from hwloop.search.loop.job import SearchJob
@@ -56,11 +56,6 @@ def _unit(job: SearchJob, key: str) -> str:
     return "bytes"
 
 
-def _details(candidate: Candidate) -> dict[str, str]:
-    choices = {name: str(value) for name, value in candidate.arch.choices.items()}
-    return {**choices, **{f"{layer} in": scheme for layer, scheme in candidate.policy.as_json().items()}}
-
-
 def _told(final: Final | None) -> dict[str, Told]:
     return {key: Told(one.mean, one.low, one.high) for key, one in final.predicted.items()} if final else {}
 
@@ -68,7 +63,7 @@ def _told(final: Final | None) -> dict[str, Told]:
 def _trial(trial: records.Trial, number: int, final: Final | None, *, on_front: bool) -> Trial:
     return Trial(
         label=trial.candidate.digest[:8],
-        details=_details(trial.candidate),
+        details=candidate_words(trial.candidate),
         values=dict(trial.values or {}),
         predicted=_told(final),
         round=number,
@@ -79,7 +74,7 @@ def _trial(trial: records.Trial, number: int, final: Final | None, *, on_front: 
 
 def _front_row(final: Final) -> FrontRow:
     values = dict(final.again.values or final.searched.values or {})
-    return FrontRow(final.candidate.digest[:8], _details(final.candidate), values, _told(final))
+    return FrontRow(final.candidate.digest[:8], candidate_words(final.candidate), values, _told(final))
 
 
 def _hypervolumes(job: SearchJob, results: Sequence[Result]) -> tuple[tuple[int, float], ...]:

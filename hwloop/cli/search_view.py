@@ -27,7 +27,7 @@ def show_found(job: SearchJob, found: Found, page: Path) -> None:
 
     if found.front:
         Console(width=None if sys.stdout.isatty() else 140).print(front_table(job, found))
-        if share := within_ten_percent(job, found):
+        if share := within_ten_percent(found):
             typer.echo(f"{share[0]} of {share[1]} predicted latencies of the front are within 10 % of the measured.")
     else:
         typer.echo(infeasible_line(job, found))
@@ -74,14 +74,9 @@ def infeasible_line(job: SearchJob, found: Found) -> str:
     return f"infeasible: nothing that was tried has {wanted}; the closest is {name} with {figures}"
 
 
-def within_ten_percent(job: SearchJob, found: Found) -> tuple[int, int] | None:
+def within_ten_percent(found: Found) -> tuple[int, int] | None:
     """Return how many predicted latencies are within 10 % of the measured ones, and how many there are."""
-    errors = [
-        abs(told.mean / final.again.values[key] - 1)
-        for final in found.front
-        for key, told in final.predicted.items()
-        if final.again.values
-    ]
+    errors = found.prediction_errors
     return (sum(error <= 0.1 for error in errors), len(errors)) if errors else None
 
 
@@ -89,7 +84,7 @@ def found_item(job: SearchJob, found: Found, page: Path) -> dict[str, object]:
     """Return what `--json` prints of a search."""
     from hwloop.search.loop.run import outcome_json
 
-    share = within_ten_percent(job, found)
+    share = within_ten_percent(found)
     return {
         "search_id": found.search_id,
         "devices": [device.name for device in job.devices],

@@ -2,5 +2,6 @@
 
 from hwloop.measure.job import MeasureJob, Observer, Outcome
 from hwloop.measure.run import measure
+from hwloop.measure.trusted import measure_trusted
 
-__all__ = ["MeasureJob", "Observer", "Outcome", "measure"]
+__all__ = ["MeasureJob", "Observer", "Outcome", "measure", "measure_trusted"]

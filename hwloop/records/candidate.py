@@ -59,7 +59,7 @@ class QuantPolicy:
     rules: Mapping[str, Scheme] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        rules = {name: _scheme(name, scheme) for name, scheme in sorted(self.rules.items())}
+        rules = {name: scheme_named(scheme, f"policy: {name}: ") for name, scheme in sorted(self.rules.items())}
         object.__setattr__(self, "rules", MappingProxyType(rules))
 
     def __hash__(self) -> int:
@@ -130,12 +130,16 @@ class Candidate:
         return cls(found["space"], Arch(found["arch"]), QuantPolicy(found["policy"]))
 
 
-def _scheme(name: str, scheme: str) -> Scheme:
+def scheme_named(word: str, place: str = "") -> Scheme:
+    """Return a scheme by its name; `place` is where the name stands, for the error.
+
+    Raises:
+        UsageError: there is no such scheme.
+    """
     try:
-        return Scheme(scheme)
+        return Scheme(word)
     except ValueError:
-        allowed = ", ".join(Scheme)
-        raise UsageError(f"policy: {name}: {scheme!r} is no scheme", remedy=f"Use one of {allowed}.") from None
+        raise UsageError(f"{place}{word!r} is no scheme", remedy=f"Use one of {', '.join(Scheme)}.") from None
 
 
 def _known(rule: str, layers: Iterable[str]) -> bool:

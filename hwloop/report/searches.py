@@ -7,11 +7,10 @@ from collections.abc import Collection
 from hwloop.records.search import StoredSearch
 from hwloop.report.fronts import Front, Point, candidate_words
 from hwloop.report.objectives import Objective
+from hwloop.search.goals import ACCURACY, LATENCY, SIZE
 from hwloop.store import Store
 from hwloop.store.ids import TIME_DIGITS
 from hwloop.store.searches import Searches
-
-ACCURACY, LATENCY, SIZE = "accuracy", "latency", "size"
 
 
 def search_fronts(store: Store, devices: Collection[str], counting: Collection[str]) -> list[Front]:

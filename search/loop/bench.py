@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 
 from hwloop.devices.fleet import Device
-from hwloop.digests import digest_bytes
+from hwloop.digests import digest_file
 from hwloop.errors import DeviceRestless, ModelError, UsageError
-from hwloop.measure import MeasureJob, Observer, measure
-from hwloop.measure.workload import Workload, load_workloads
+from hwloop.measure import MeasureJob, Observer, measure_trusted
+from hwloop.measure.workload import load_workloads
 from hwloop.records import Candidate, Measurement, Verdict
 from hwloop.records.search import Trial
 from hwloop.scratch import scratch_folder
@@ -25,6 +25,7 @@ from hwloop.search.evaluation import Evaluator
 from hwloop.search.exports import CandidateExporter
 from hwloop.search.goals import ACCURACY, SIZE
 from hwloop.search.loop.job import SearchJob
+from hwloop.search.model_files import ModelFile, write_subnets
 from hwloop.search.spaces.registry import load_space
 from hwloop.search.tasks.registry import load_task
 from hwloop.search.training.run import inputs_of
@@ -34,19 +35,17 @@ from hwloop.store.searches import Searches
 if TYPE_CHECKING:
     from hwloop.search.subnets import Subnet
 
-ATTEMPTS = 3  # at a measurement that can be trusted
-
 Watching = Callable[[], AbstractContextManager[Observer]]
 
 
 @dataclass(frozen=True)
 class _Exported:
-    """A candidate's files, how often each counts, and what its accuracy depends on."""
+    """A candidate's parts, the files that they are in, and what its accuracy depends on."""
 
     candidate: Candidate
     subnets: list[Subnet]
-    paths: list[Path]
-    about: dict[str, Any] | None
+    files: list[ModelFile]
+    about: dict[str, Any]
 
 
 class Bench:
@@ -63,7 +62,8 @@ class Bench:
         self._store = store
         self._searches = Searches(store)
         self._watching = watching
-        space = load_space(job.space)
+        self._space = space = load_space(job.space)
+        self._task_code = job.task_code()
         setting = space.setting(**job.sizes)
         supernet = supernet_with(space, job.weights, job.seed)
         self._evaluator: Evaluator | None = None
@@ -105,26 +105,19 @@ class Bench:
             subnets = self.export(candidate)
         except (ModelError, UsageError) as error:
             return Trial(candidate, None, f"it cannot be exported: {error}")
-        label = f"{candidate.space.rpartition(':')[2]}-{candidate.digest[:8]}"
-        paths, digests = [], []
-        for subnet in subnets:
-            path = folder / f"{'.'.join([label, *([subnet.part] if subnet.part else [])])}.onnx"
-            path.write_bytes(subnet.model.SerializeToString(deterministic=True))
-            paths.append(path)
-            digests.append(digest_bytes(path.read_bytes()))
-        about = None
-        if self._evaluator:
-            about = {
-                "models": digests,
-                "task": self._job.task,
-                "examples": examples,
-                "onnxruntime": onnxruntime.__version__,
-            }
-        return _Exported(candidate, subnets, paths, about)
+        files = write_subnets(candidate, self._space.name, subnets, folder)
+        about = {
+            "models": [digest_file(file.path) for file in files],
+            "task": self._job.task,
+            "task_code": self._task_code,
+            "examples": examples,
+            "onnxruntime": onnxruntime.__version__,
+        }
+        return _Exported(candidate, subnets, files, about)
 
     def _accuracy(self, one: _Exported, examples: int | None) -> float | None:
         """Return the accuracy of an artifact, from the store if it is there; None where none is wanted."""
-        if self._evaluator is None or one.about is None:
+        if self._evaluator is None:
             return None
         known = self._searches.accuracy(one.about)
         if known is not None:
@@ -137,48 +130,35 @@ class Bench:
         """Return the measurement of each file on each device, by the file's name and the device's."""
         if not exported:
             return {}
-        paths = [path for one in exported for path in one.paths]
-        owners = [one.candidate for one in exported for _ in one.paths]
-        loaded = load_workloads(paths, {}, {}, self._job.seed)
-        workloads = [replace(one, candidate=owner) for one, owner in zip(loaded, owners, strict=True)]
-        found: dict[tuple[str, str], Measurement] = {}
-        for attempt in range(ATTEMPTS):
-            # A verdict of INVALID is the device's unrest, not the candidate's fault.
-            again = [one for one in workloads if attempt == 0 or self._is_doubtful(one, found)]
-            if again:
-                found |= self._run(again, fresh=fresh or attempt > 0)
+        files = [file for one in exported for file in one.files]
+        loaded = load_workloads([file.path for file in files], {}, {}, self._job.seed)
+        workloads = [replace(one, candidate=file.candidate) for one, file in zip(loaded, files, strict=True)]
+        job = MeasureJob(workloads, self._job.devices, [self._job.runtime], self._job.protocol, fresh=fresh)
+        with self._watching() as observer:
+            outcome = measure_trusted(job, self._store, observer)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        if outcome.device_errors:
+            raise outcome.device_errors[0]
+        found = {(one.subject.model, one.subject.device): one for one in outcome.measurements}
         self._refuse_unrest(found)
         return found
 
     def _refuse_unrest(self, found: dict[tuple[str, str], Measurement]) -> None:
         """Raise DeviceRestless where a device's figures can mostly not be trusted: they would teach nothing."""
         for device in self._job.devices:
-            verdicts = [one.verdict for (_, name), one in found.items() if name == device.name]
-            if verdicts.count(Verdict.INVALID) > len(verdicts) / 2:
-                doubtful = [one for one in found.values() if one.verdict is Verdict.INVALID]
+            mine = [one for (_, name), one in found.items() if name == device.name]
+            doubtful = [one for one in mine if one.verdict is Verdict.INVALID]
+            if len(doubtful) > len(mine) / 2:
                 raise DeviceRestless(
                     device.name,
                     f"most of its figures cannot be trusted: {'; '.join(doubtful[0].reasons)}",
                     remedy="End what else runs there, then give the same command: it goes on from here.",
                 )
 
-    def _is_doubtful(self, workload: Workload, found: dict[tuple[str, str], Measurement]) -> bool:
-        places = [(workload.name, device.name) for device in self._job.devices]
-        return any(found[place].verdict is Verdict.INVALID for place in places)
-
-    def _run(self, workloads: Sequence[Workload], *, fresh: bool) -> dict[tuple[str, str], Measurement]:
-        job = MeasureJob(workloads, self._job.devices, [self._job.runtime], self._job.protocol, fresh=fresh)
-        with self._watching() as observer:
-            outcome = measure(job, self._store, observer)
-        if outcome.interrupted:
-            raise KeyboardInterrupt
-        if outcome.device_errors:
-            raise outcome.device_errors[0]
-        return {(one.subject.model, one.subject.device): one for one in outcome.measurements}
-
     def _trial(self, one: _Exported, accuracy: float | None, measured: dict[tuple[str, str], Measurement]) -> Trial:
         devices = self._job.devices
-        parts = {device.name: [measured[path.stem, device.name] for path in one.paths] for device in devices}
+        parts = {device.name: [measured[file.path.stem, device.name] for file in one.files] for device in devices}
         everything = [part for found in parts.values() for part in found]
         ids = tuple(part.id for part in everything)
         useless = [part for part in everything if part.verdict is not Verdict.VALID]
@@ -195,6 +175,4 @@ class Bench:
     def _latency(self, device: Device, one: _Exported, parts: Sequence[Measurement]) -> float:
         """Return what all parts take together, each as often as it runs: ms, or instructions on an emulated device."""
         found = [part.summary.insns_per_call if device.emulated else part.summary.median_ms for part in parts]
-        return sum(
-            subnet.repeats * value for subnet, value in zip(one.subnets, found, strict=True) if value is not None
-        )
+        return sum(file.repeats * value for file, value in zip(one.files, found, strict=True) if value is not None)

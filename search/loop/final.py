@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,11 +62,10 @@ def finals_of(
     """
     if not best:
         return []
-    foretold = {
-        job.latency_key(device): foretell(job, store, device, [trial.candidate for trial in trials], best)
-        for device in job.devices
-    }
     searched = {trial.candidate: trial for trial in trials}
+    known = [one for candidate in best for one in searched[candidate].measurements]
+    unseen = frozenset(store.get(one, with_runs=False).subject.model_digest for one in known)
+    foretold = {job.latency_key(device): foretell(job, store, device, searched, best, unseen) for device in job.devices}
     finals = []
     for again in bench.trials(best, fresh=True):
         found = {key: by[again.candidate] for key, by in foretold.items() if again.candidate in by}
@@ -76,14 +75,22 @@ def finals_of(
 
 
 def foretell(
-    job: SearchJob, store: Store, device: Device, candidates: Sequence[Candidate], best: Sequence[Candidate]
+    job: SearchJob,
+    store: Store,
+    device: Device,
+    candidates: Collection[Candidate],
+    best: Sequence[Candidate],
+    unseen: frozenset[str],
 ) -> dict[Candidate, Foretold]:
-    """Predict the best candidates' latency from what the search measured of the others; empty if that is too little."""
+    """Predict the best candidates' latency from what the search measured of the others; empty if that is too little.
+
+    `unseen` are digests of models that nothing is learned from: others have some of the best's parts, too.
+    """
     threads = device.settings.threads or job.protocol.threads
     rows = find_rows(store, device.name, job.runtime.name, threads=threads, batch=job.sizes.get("batch", 1))
     if rows is None:
         return {}
-    rows = rows.of_candidates(set(candidates) - set(best))
+    rows = rows.of_candidates(candidates).without(unseen)
     if len(rows) < Fitting.least_rows:
         return {}
     predictor = Fitting(seed=job.seed).fit(rows, validate=False)

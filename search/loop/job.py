@@ -15,10 +15,10 @@ from hwloop.digests import digest_file
 from hwloop.errors import UsageError
 from hwloop.exporter.runtimes.base import Runtime
 from hwloop.records import Scheme, TimingProtocol
-from hwloop.records.candidate import Value
+from hwloop.records.candidate import Value, scheme_named
 from hwloop.search.checkpoints import PRETRAINED, RANDOM
 from hwloop.search.genome import Genome
-from hwloop.search.goals import ACCURACY, LATENCY, Goal
+from hwloop.search.goals import ACCURACY, LATENCY, SIZE, Goal
 from hwloop.search.quantizable import genome_of
 from hwloop.search.spaces.registry import load_space
 
@@ -55,6 +55,12 @@ class SearchJob:
     def __post_init__(self) -> None:
         if ACCURACY in self.goal.keys and self.task is None:
             raise UsageError("accuracy is wanted, and no task is named", remedy="Name one with --task.")
+        known = (ACCURACY, SIZE, *map(self.latency_key, self.devices))
+        for key in self.goal.keys:
+            if key not in known:
+                raise UsageError(f"this search finds no {key}", remedy=f"It finds {', '.join(known)}.")
+        for device in self.devices:
+            device.require_runtime(self.runtime.name)
 
     @cached_property
     def genome(self) -> Genome:
@@ -77,6 +83,7 @@ class SearchJob:
         return {
             "space": self.space,
             "task": self.task,
+            "task_code": self.task_code(),
             "objectives": [objective.key for objective in self.goal.objectives],
             "constraints": [str(constraint) for constraint in self.goal.constraints],
             "devices": [device.name for device in self.devices],
@@ -94,6 +101,11 @@ class SearchJob:
             "restricted": {name: list(values) for name, values in self.restricted.items()},
         }
 
+    def task_code(self) -> str | None:
+        """Return the digest of the file that a user's own task is in; None for those that come with hwloop."""
+        file = Path((self.task or "").rpartition(":")[0])
+        return digest_file(file) if file.is_file() else None
+
     def _weights(self) -> str:
         if self.weights in (RANDOM, PRETRAINED):
             return self.weights
@@ -109,12 +121,7 @@ def parse_schemes(words: str) -> tuple[Scheme, ...]:
     Raises:
         UsageError: there is no such scheme.
     """
-    found = []
-    for word in words.split(","):
-        if word.strip() not in set(Scheme):
-            raise UsageError(f"there is no scheme {word.strip()!r}", remedy=f"The schemes are {', '.join(Scheme)}.")
-        found.append(Scheme(word.strip()))
-    return tuple(found)
+    return tuple(scheme_named(word.strip(), "--schemes: ") for word in words.split(","))
 
 
 def parse_choices(words: Sequence[str]) -> dict[str, tuple[Value, ...]]:

@@ -46,6 +46,16 @@ class Found:
         """All trials in order."""
         return [trial for batch in self.batches for trial in batch]
 
+    @property
+    def prediction_errors(self) -> list[float]:
+        """By which share of what was measured again each predicted latency of the front is off."""
+        return [
+            abs(told.mean / final.again.values[key] - 1)
+            for final in self.front
+            for key, told in final.predicted.items()
+            if final.again.values
+        ]
+
 
 def search(job: SearchJob, bench: Bench, store: Store, told: Callable[[Round], None] = lambda _round: None) -> Found:
     """Run a search until its budget is spent or its space exhausted, and measure its front again.

@@ -5,12 +5,15 @@ from random import Random
 import numpy as np
 import onnxruntime
 import pytest
+from torch import nn
 
 from hwloop.errors import UsageError
 from hwloop.exporter.quantize.verify import scheme_of
-from hwloop.records import Candidate, QuantPolicy, Scheme
+from hwloop.records import Candidate, QuantPolicy, Scheme, TensorSpec
 from hwloop.search.costs import arch_costs, candidate_costs
 from hwloop.search.exports import CandidateExporter, made_up
+from hwloop.search.spaces.base import Part, Space
+from hwloop.search.spaces.choices import Choice, Choices
 from hwloop.search.spaces.vit import VIT_MINI
 from hwloop.search.subnets import export_subnets
 
@@ -60,17 +63,40 @@ def test_fewer_bits_make_smaller_files(exporter):
     assert sizes == sorted(sizes) and sizes[0] < sizes[2] / 3
 
 
-def test_one_calibration_serves_every_candidate_and_its_order_changes_nothing():
-    archs = [VIT_MINI.choices.sample(Random(seed)) for seed in range(3)]
+class Pairs(nn.Module):
+    """Two layers, each of one of three kinds that share no weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = (nn.ModuleDict({kind: nn.Linear(4, 4) for kind in "abc"}) for _ in range(2))
+
+    def activate(self, arch):
+        self.kinds = arch["first"], arch["second"]
+
+    def forward(self, x):
+        return self.second[self.kinds[1]](self.first[self.kinds[0]](x))
+
+    def parts(self, setting):
+        return (Part("", self.forward, (TensorSpec("x", "float32", (setting.batch, 4)),), ("y",)),)
+
+
+PAIRS = Space("pairs", "for tests", Choices((Choice("first", tuple("abc")), Choice("second", tuple("abc")))), Pairs)
+
+
+@pytest.mark.parametrize("space", [VIT_MINI, PAIRS], ids=lambda space: space.name)
+def test_one_calibration_serves_every_candidate_and_what_came_before_changes_nothing(space):
+    archs = [space.choices.largest, *(space.choices.sample(Random(seed)) for seed in range(8))]
     policy = QuantPolicy({"*": Scheme.INT8_STATIC})
 
     def files(order):
-        exporter = CandidateExporter(VIT_MINI, VIT_MINI.supernet(), VIT_MINI.setting())
+        exporter = CandidateExporter(space, space.supernet(), space.setting())
         return {
-            arch: exporter.export(Candidate("vit-mini", arch, policy))[0].model.SerializeToString() for arch in order
+            arch: exporter.export(Candidate(space.name, arch, policy))[0].model.SerializeToString() for arch in order
         }
 
-    assert files(archs) == files(archs[::-1])
+    together = files(archs)
+    assert together == files(archs[::-1])
+    assert together == {arch: file for one in archs for arch, file in files([one]).items()}
 
 
 def test_calibration_takes_the_data_that_is_given():

@@ -68,7 +68,7 @@ def test_unknown_blocks_schemes_and_choices_are_named():
 
     for changed, message in (
         ({"blocks": ["stages.7"]}, "no block 'stages.7'"),
-        ({"schemes": ["int3"]}, "no scheme 'int3'"),
+        ({"schemes": ["int3"]}, "'int3' is no scheme"),
         ({"restrict": {"depth": [1]}}, "no choice 'depth'"),
     ):
         with pytest.raises(UsageError, match=message):

@@ -40,7 +40,7 @@ class World:
         (cache / "wheels").symlink_to(cache_dir() / "wheels")
         (folder / "own.py").write_text(SPACE)
         (folder / "devices.yaml").write_text(
-            f"devices:\n  box: {{transport: local, cache_dir: {folder}/device, {CALM}}}\n"
+            f"devices:\n  box: {{transport: local, cache_dir: {folder}/device, runtimes: [onnxruntime], {CALM}}}\n"
         )
         self.environment = os.environ | {"HWLOOP_STORE": str(self.store), "HWLOOP_CACHE_DIR": str(cache)}
 
@@ -126,8 +126,12 @@ def test_what_cannot_be_met_ends_with_what_comes_closest(world):
         ([*WORDS, *ACCURATE, "-d", "nothing"], "nothing"),
         ([*WORDS, *SMALL, "-d", "box", "--constraint", "latency<5"], "cannot be read"),
         ([*WORDS, *SMALL, "-d", "box", "--strategy", "luck"], "there is no strategy 'luck'"),
-        ([*WORDS, *SMALL, "-d", "box", "--schemes", "int9"], "there is no scheme 'int9'"),
+        ([*WORDS, *SMALL, "-d", "box", "--schemes", "int9"], "'int9' is no scheme"),
         ([*WORDS, *SMALL, "-d", "box", "--fix", "depth=3"], "there is no choice 'depth'"),
+        ([*WORDS, *SMALL, "-d", "box", "--constraint", "latency@pi4<=5"], "this search finds no latency@pi4"),
+        ([*WORDS, *SMALL, "-d", "box", "-r", "tvm"], "device box does not run tvm"),
+        ([*WORDS, *SMALL, "-d", "box", "-o", "none/front.json"], "none/front.json: no file can be written there"),
+        ([*WORDS, *SMALL, "-d", "box", "--page", "."], "no file can be written there"),
         ([*WORDS, *ACCURATE, "-d", "box", "--weights", "none.safetensors"], "none.safetensors"),
     ],
 )

@@ -198,5 +198,5 @@ def test_a_candidate_that_cannot_be_exported_is_a_trial_without_values(job, stor
 
 def test_schemes_by_name():
     assert parse_schemes("fp32, int8-static") == (Scheme.FP32, Scheme.INT8_STATIC)
-    with pytest.raises(UsageError, match="no scheme 'int9'"):
+    with pytest.raises(UsageError, match="'int9' is no scheme"):
         parse_schemes("int9")
