@@ -28,14 +28,14 @@ def test_it_computes_there_what_is_right(carry, tmp_path):
     deadline = Deadline.after(600)
     transport = open_transport(BOARD, print, deadline)
     try:
-        transport.put(made.archive, "/var/tmp/carried/job.pyz", deadline)
+        transport.put(made.archive, "/tmp/carried/job.pyz", deadline)
         ran = transport.run(
-            ["sh", "-c", "cd /var/tmp/carried && python3 -I job.pyz --cache /var/tmp/carried/cache"], deadline
+            ["sh", "-c", "cd /tmp/carried && python3 -I job.pyz --cache /tmp/carried/cache"], deadline
         )
         assert ran.status == 0, ran.stderr
-        made.results.write_bytes(transport.get("/var/tmp/carried/job.results", deadline))
+        made.results.write_bytes(transport.get("/tmp/carried/job.results", deadline))
     finally:
-        transport.run(["rm", "-rf", "/var/tmp/carried"], deadline)
+        transport.run(["rm", "-rf", "/tmp/carried"], deadline)
         transport.close()
     with Store.open(made.store) as store:
         found = import_results(made.results, store)
