@@ -172,6 +172,8 @@ def _place(archive: Path, folder: Path, name: str, *, regular: bool) -> Path:
         raise UsageError(f"{archive}: refused: the name {name!r} leads outside the bundle", remedy="Do not trust it.")
     if not regular:
         raise UsageError(f"{archive}: refused: {name!r} is a link or a device", remedy="Do not trust it.")
+    if "__pycache__" in parts:  # Python would run it in place of the code that was signed
+        raise UsageError(f"{archive}: refused: no bundle holds {name!r}, compiled code", remedy="Do not trust it.")
     target = folder.joinpath(*parts)
     if target.exists():
         raise UsageError(f"{archive}: refused: it holds {name!r} twice", remedy="Do not trust it.")

@@ -12,6 +12,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True  # the bundle stays as it was signed
+sys.pycache_prefix = os.path.join(HERE, "no", "such", "folder")  # compiled code that nobody checked is not read
 
 from driver.model import Model  # type: ignore[import-not-found]  # noqa: E402
 

@@ -105,6 +105,12 @@ def test_a_name_that_leads_outside_is_refused(tmp_path, make, name):
     assert not list((tmp_path / "inner").iterdir())
 
 
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_compiled_code_that_would_run_in_place_of_the_code_is_refused(tmp_path, make):
+    with pytest.raises(UsageError, match="compiled code"):
+        unpack(make(tmp_path / "evil", "driver/__pycache__/model.cpython-311.pyc"), tmp_path)
+
+
 def test_a_link_in_a_zip_is_refused(tmp_path):
     with pytest.raises(UsageError, match="is a link or a device"):
         unpack(zip_of(tmp_path / "b", "verify.py", b"/etc/passwd", stat.S_IFLNK | 0o777), tmp_path / "to")

@@ -29,9 +29,7 @@ def test_it_computes_there_what_is_right(carry, tmp_path):
     transport = open_transport(BOARD, print, deadline)
     try:
         transport.put(made.archive, "/tmp/carried/job.pyz", deadline)
-        ran = transport.run(
-            ["sh", "-c", "cd /tmp/carried && python3 -I job.pyz --cache /tmp/carried/cache"], deadline
-        )
+        ran = transport.run(["sh", "-c", "cd /tmp/carried && python3 -I job.pyz --cache /tmp/carried/cache"], deadline)
         assert ran.status == 0, ran.stderr
         made.results.write_bytes(transport.get("/tmp/carried/job.results", deadline))
     finally:
