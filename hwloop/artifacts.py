@@ -38,15 +38,27 @@ class ArtifactArchive:
         self._keep(artifact.digest, artifact.files, artifact.manifest)
         self._keep(inputs_digest, inputs, {name: path.name for name, path in inputs.items()})
 
-    def keep_reference(self, model_digest: str, inputs_digest: str, outputs: Mapping[TensorSpec, Path]) -> None:
+    def keep_reference(
+        self,
+        model_digest: str,
+        inputs_digest: str,
+        outputs: Mapping[TensorSpec, Path],
+        quantization: Mapping[str, str],
+    ) -> None:
         """Keep the right outputs of a model for some inputs, each in a file named by its content.
+
+        `quantization` is the scheme of each layer of the model, by its name.
 
         Raises:
             OSError: the folder cannot be written.
         """
         listing = [{**spec.as_json(), "file": path.name} for spec, path in outputs.items()]
         files = {path.name: path for path in outputs.values()}
-        self._keep(_reference_name(model_digest, inputs_digest), files, {"outputs": listing})
+        self._keep(
+            _reference_name(model_digest, inputs_digest),
+            files,
+            {"outputs": listing, "quantization": dict(quantization)},
+        )
 
     def reference(self, model_digest: str, inputs_digest: str) -> dict[TensorSpec, Path]:
         """Return the files of a model's right outputs for some inputs.
@@ -56,6 +68,11 @@ class ArtifactArchive:
         """
         folder, manifest = self._find(_reference_name(model_digest, inputs_digest))
         return {TensorSpec.from_json(spec): folder / spec["file"] for spec in manifest["outputs"]}
+
+    def quantization(self, model_digest: str, inputs_digest: str) -> dict[str, str] | None:
+        """Return the scheme of each layer of a model, by its name; None where that was not kept."""
+        _, manifest = self._find(_reference_name(model_digest, inputs_digest))
+        return manifest.get("quantization")
 
     def artifact(self, digest: str) -> Artifact:
         """Return a kept artifact; its files were checked against their digests.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import multimode
 
 from hwloop.intervals import median_interval, percentile
 from hwloop.records import ProcessRun, Summary
@@ -47,11 +47,13 @@ def _ms(nanoseconds: float | None) -> float | None:
 
 
 def counts_per_run(runs: Sequence[ProcessRun]) -> list[float]:
-    """Return the instructions per call of each run that counted: the mean of its counted calls.
+    """Return the instructions per call of each run that counted."""
+    return [usual_count(run.instructions) for run in runs if run.instructions]
 
-    Now and then a call does some of its neighbour's work (a buffer that grows); in the mean that cancels.
-    """
-    return [fmean(run.instructions) for run in runs if run.instructions]
+
+def usual_count(counts: Sequence[float]) -> float:
+    """Return the count that most calls have, of equals the smallest: Python around them does more now and then."""
+    return float(min(multimode(counts)))
 
 
 def relative_spread(counts: Sequence[float]) -> float:

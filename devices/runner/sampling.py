@@ -6,6 +6,7 @@ import ctypes
 import math
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .facts import read_text
@@ -87,6 +88,8 @@ def clock_ns() -> int:
 
 MARK_NUMBER, MARK_MAGIC = 141, 0x68776C6F6F70
 COUNT_WARMUP_CALLS = 2
+POOL_BYTES = 16384  # of pymalloc, since Python 3.10; 4096 before
+EMPTY_BYTES_SIZE = 33
 
 
 class Counter:
@@ -103,18 +106,34 @@ class Counter:
         return self.count.value
 
 
+def spread_blocks() -> list[list[object]]:
+    """Return objects of every size that Python's own allocator serves, with free places between them.
+
+    While they live, an object in a call finds its place at once, and giving it back frees no pool. Otherwise both
+    cost instructions as the heap happens to stand, which differs by an object or two from process to process.
+    """
+    sizes: list[tuple[Callable[[], object], int]] = [(object, 16), (lambda: float("0.5"), 32)]
+    sizes += [(partial(bytes, size - EMPTY_BYTES_SIZE), size) for size in range(48, 513, 16)]
+    spread = [[make() for _ in range(3 * POOL_BYTES // size)] for make, size in sizes]
+    for blocks in spread:
+        del blocks[::2]
+    return spread
+
+
 def count_instructions(call: Callable[[], None], calls: int) -> dict[str, Any]:
     """Count the guest instructions of each call, between marks that the emulator's plugin sees."""
     libc = ctypes.CDLL(None)
     count = ctypes.c_uint64(0)
     mark = (ctypes.c_long(MARK_NUMBER), ctypes.c_ulong(MARK_MAGIC), ctypes.byref(count))
     counts = [0] * (COUNT_WARMUP_CALLS + calls)
+    spread = spread_blocks()
     for index in range(len(counts)):
         libc.syscall(*mark)
         start = count.value
         call()
         libc.syscall(*mark)
         counts[index] = count.value - start
+    del spread
     if not all(counts):
         raise Failed("crashed", "this process does not run under the emulator's counting plugin")
     return {

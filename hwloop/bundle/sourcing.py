@@ -79,7 +79,7 @@ def goods_of(
         )
     for note in built.notes:
         say(f"{workload.name}: {note}")
-    known = Known(workload.candidate, _quantization(workload), accuracy, measured(built, place.name, store))
+    known = Known(workload.candidate, workload.quantization(), accuracy, measured(built, place.name, store))
     return Goods(workload.name, built, workload.inputs, place.target, wheels, _python(runtime, place), known)
 
 
@@ -120,7 +120,8 @@ def goods_measured(
     needs = runtime.needs().exactly(subject.runtime_version)
     wheels = wheels_for(needs, place.name, place.facts, Deadline.after(FETCH_S), say)
     facts = Models(store).get(subject.model_digest)
-    known = Known(facts.candidate if facts else None, None, accuracy, measurement)
+    quantization = archive.quantization(subject.model_digest, subject.inputs_digest)
+    known = Known(facts.candidate if facts else None, quantization, accuracy, measurement)
     return Goods(subject.model, artifact, inputs, place.target, wheels, _python(runtime, place), known)
 
 
@@ -128,15 +129,6 @@ def measured(artifact: Artifact, device: str, store: Store) -> Measurement | Non
     """Return the newest valid measurement of an artifact on a device, if there is one."""
     wanted = Filters(devices=[device], artifacts=[artifact.digest], verdicts=[Verdict.VALID], limit=1)
     return next(iter(store.query(wanted)), None)
-
-
-def _quantization(workload: Workload) -> dict[str, str]:
-    import onnx
-
-    from hwloop.exporter.quantize.verify import scheme_of
-
-    graph = onnx.load(workload.model.path, format="protobuf", load_external_data=False)
-    return {layer: scheme.value for layer, scheme in scheme_of(graph).items()}
 
 
 def _python(runtime: Runtime, place: Place) -> tuple[int, int] | None:

@@ -31,6 +31,15 @@ class Workload:
         shape = self.model.inputs[0].shape if self.model.inputs else ()
         return shape[0] if shape else 1
 
+    def quantization(self) -> dict[str, str]:
+        """Return the scheme of each layer, by its name."""
+        import onnx
+
+        from hwloop.exporter.quantize.verify import scheme_of
+
+        graph = onnx.load(self.model.path, format="protobuf", load_external_data=False)
+        return {layer: scheme.value for layer, scheme in scheme_of(graph).items()}
+
     def facts(self) -> ModelFacts:
         """Return what the model costs, told from its graph."""
         import onnx

@@ -41,7 +41,8 @@ def test_an_artifact_comes_back_as_it_was(tmp_path, target):
 def test_right_outputs_come_back_as_they_were(tmp_path):
     archive, spec = ArtifactArchive(tmp_path / "kept"), TensorSpec("y", "float32", (2,))
     (tmp_path / "outputs").write_bytes(b"12345678")
-    archive.keep_reference("m" * 64, "i" * 64, {spec: tmp_path / "outputs"})
+    archive.keep_reference("m" * 64, "i" * 64, {spec: tmp_path / "outputs"}, {"head": "fp32"})
+    assert archive.quantization("m" * 64, "i" * 64) == {"head": "fp32"}
     ((found, path),) = archive.reference("m" * 64, "i" * 64).items()
     assert (found, path.read_bytes()) == (spec, b"12345678")
     with pytest.raises(UsageError, match="not kept any more"):

@@ -1,6 +1,6 @@
 """The figures of a measurement."""
 
-from hwloop.stats import relative_spread, summarise
+from hwloop.stats import relative_spread, summarise, usual_count
 from hwloop.testing.records import a_counted_run, a_run
 
 
@@ -47,3 +47,12 @@ def test_an_emulated_device_gives_instructions_and_never_milliseconds():
 def test_the_spread_of_counts_is_relative_to_their_median():
     assert relative_spread([100.0, 101.0, 99.0]) == 0.02
     assert relative_spread([100.0]) == 0.0
+
+
+def test_the_usual_count_is_what_most_calls_have():
+    assert usual_count([927861, 927614, 927614, 927614, 927614, 928964]) == 927614
+
+
+def test_of_counts_that_are_equally_usual_the_smallest_is_taken():
+    assert usual_count([72581, 72498, 72574, 72498, 72574, 76988]) == 72498
+    assert usual_count([5, 4, 7]) == 4

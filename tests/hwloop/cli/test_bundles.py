@@ -149,7 +149,8 @@ def measured(world):
     artifact = Tvm().build(workload.model, place_of(box, print).target, VERSION, Deadline.after(LIMIT_S))
     archive, inputs = ArtifactArchive(), workload.inputs
     archive.keep(artifact, inputs.write(world.folder / "inputs"), inputs.digest)
-    archive.keep_reference(workload.model.digest, inputs.digest, inputs.write_reference(world.folder / "inputs"))
+    right = inputs.write_reference(world.folder / "inputs")
+    archive.keep_reference(workload.model.digest, inputs.digest, right, workload.quantization())
     subject = replace(
         a_subject(device="box", runtime="tvm"),
         model="model",

@@ -89,6 +89,8 @@ def test_a_search_writes_a_front_a_page_and_the_winner_as_a_bundle(world):
     assert code == 0, err
     (bundle,) = json.loads(out)
     assert bundle["manifest"]["accuracy"]["task"] == "digits"
+    policy = bundle["manifest"]["candidate"]["policy"]
+    assert set(policy.values()) <= set(bundle["manifest"]["quantization"].values())
     code, _, err = world.run("verify", "w.zip")
     assert code == 0, err
 
