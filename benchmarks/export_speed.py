@@ -188,7 +188,7 @@ def measured(space: Space, name: str, options: argparse.Namespace) -> dict[str, 
         file = Path(folder) / "candidates.json"
         candidates = candidates_of(space, name, options.candidates, random, mixed=True)
         file.write_text(json.dumps([candidate.as_json() for candidate in candidates]))
-        items = hwloop_measure([str(file)], seconds=0.3)
+        items = hwloop_measure([str(file), "--processes", "1", "--warmup", "0.1"], seconds=0.3)
     found: dict[str, Any] = {}
     for runtime in ("onnxruntime", "tvm"):
         mine = [item for item in items if item["runtime"] == runtime]

@@ -67,6 +67,21 @@ class Model:
         """Bytes of the file and its external data."""
         return sum(path.stat().st_size for path in (self.path, *self.external.values()))
 
+    def require_unchanged(self) -> None:
+        """Make sure that the files are still those that were read.
+
+        Raises:
+            ModelError: one of them changed, or is gone.
+        """
+        digests = {self.path: self.file_digest}
+        digests |= {path: self.external_digests[name] for name, path in self.external.items()}
+        for path, digest in digests.items():
+            if not path.is_file() or digest_file(path) != digest:
+                raise ModelError(
+                    f"{path} changed after it was read",
+                    remedy="Run the command again once the file stays as it is; what was measured is kept.",
+                )
+
 
 def load_model(path: Path, shapes: Mapping[str, int] | None = None) -> Model:
     """Read the head of an ONNX file, check it, and bind its symbolic dimensions; large tensors stay in their files.

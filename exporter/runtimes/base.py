@@ -34,6 +34,7 @@ class Runtime(Protocol):
 
         Raises:
             UsageError: a tool that the build needs is not installed.
+            ModelError: the model's file changed after it was read.
         """
 
     def stop(self) -> None:

@@ -30,6 +30,7 @@ class OnnxRuntime:
         from hwloop.exporter.quantize.support import support_failure
 
         failure = support_failure(self.name, onnx.load(model.path, format="protobuf", load_external_data=False))
+        model.require_unchanged()
         if failure:
             return failure
         entry = ENTRY

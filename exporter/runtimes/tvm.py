@@ -106,6 +106,7 @@ class Tvm:
             return found
         objects = self._cache.objects([COMPILER, _words(target)])
         compiled = self._compile(compile_request(model, target, schedules, objects), deadline)
+        model.require_unchanged()  # else other content would stand in the cache under this model's digest
         if isinstance(compiled, Failure):
             return compiled
         self._cache.keep_kernels(recipe, compiled.kernels)

@@ -264,3 +264,30 @@ def test_sequences(relu, side):
 def test_an_input_without_a_shape(relu):
     path = relu(shape=None)
     assert "input 'x' has no shape" in str(refusal(path))
+
+
+# ── a file that changes later ──
+
+
+def test_a_model_that_stays_as_it_is_can_be_used(external):
+    load_model(external).require_unchanged()
+
+
+def test_a_file_that_changed_after_it_was_read(relu):
+    path = relu(shape=(1, 3))
+    model = load_model(path)
+    relu(shape=(1, 4))
+    with pytest.raises(ModelError, match="changed after it was read") as raised:
+        model.require_unchanged()
+    assert "Run the command again" in raised.value.remedy
+
+
+def test_external_data_that_changed_or_went_after_it_was_read(external):
+    model = load_model(external)
+    weights = external.parent / "weights.bin"
+    weights.write_bytes(bytes(256))
+    with pytest.raises(ModelError, match=r"weights\.bin changed"):
+        model.require_unchanged()
+    weights.unlink()
+    with pytest.raises(ModelError, match=r"weights\.bin changed"):
+        model.require_unchanged()

@@ -1,10 +1,12 @@
 """ONNX Runtime's artifact: the model's own files, under the names that the model knows."""
 
 import numpy as np
+import pytest
 from onnx import TensorProto, helper
 
 from hwloop.deadline import Deadline
 from hwloop.digests import digest_file
+from hwloop.errors import ModelError
 from hwloop.exporter.model import load_model
 from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
 from hwloop.records import Artifact, Target
@@ -55,6 +57,14 @@ def test_external_data_may_be_called_like_the_model(save):
     assert artifact.entry == "_model.onnx"
     assert artifact.files["_model.onnx"].name == "mine.onnx"
     assert artifact.files["model.onnx"].stat().st_size == 256
+
+
+def test_a_file_that_changed_since_it_was_read_is_refused(relu):
+    path = relu(shape=(2, 3))
+    model = load_model(path)
+    relu(shape=(2, 4))
+    with pytest.raises(ModelError, match="changed after it was read"):
+        OnnxRuntime().build(model, TARGET, "1.2.3", Deadline.after(10))
 
 
 def test_the_device_needs_onnxruntime_and_numpy():

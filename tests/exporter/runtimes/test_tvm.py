@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwloop.deadline import Deadline
 from hwloop.devices.runner_file import runner_file
-from hwloop.errors import InfrastructureError, UsageError
+from hwloop.errors import InfrastructureError, ModelError, UsageError
 from hwloop.exporter import compile_jobs
 from hwloop.exporter.compare import compare, decode_outputs
 from hwloop.exporter.compile_cache import CompileCache
@@ -168,6 +168,16 @@ def test_a_second_build_compiles_nothing(tvm, convnet, monkeypatch):
     monkeypatch.setattr(compile_jobs.subprocess, "Popen", None)
     again = built(tvm, convnet, batch=1)
     assert isinstance(again, Artifact) and again.digest == first.digest
+
+
+def test_a_file_that_changed_since_it_was_read_is_refused_and_leaves_nothing_in_the_cache(tvm, convnet):
+    model, content = load_model(convnet, {"batch": 1}), convnet.read_bytes()
+    convnet.write_bytes(content[:-4] + b"\0\0\0\0")
+    with pytest.raises(ModelError, match="changed after it was read"):
+        tvm.build(model, HOST, VERSION, Deadline.after(120))
+    convnet.write_bytes(content)
+    right = tvm.build(model, HOST, VERSION, Deadline.after(120))
+    assert isinstance(right, Artifact)
 
 
 # ── what cannot be built is a Failure ──

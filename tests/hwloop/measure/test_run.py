@@ -11,7 +11,7 @@ from hwloop.devices.fleet import Device, LimitSettings, LocalDevice, TargetSetti
 from hwloop.devices.session import DeviceSession, SessionOptions, Zygote
 from hwloop.devices.transports.fake import FakeTransport, Faults
 from hwloop.devices.transports.local import LocalTransport
-from hwloop.errors import DeviceError, DeviceQuarantined, DeviceUnreachable, StoreError
+from hwloop.errors import DeviceError, DeviceQuarantined, DeviceUnreachable, ModelError, StoreError
 from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
 from hwloop.measure import MeasureJob, device, measure
 from hwloop.measure.job import Silent
@@ -183,6 +183,14 @@ def test_a_store_that_fails_ends_the_run_with_its_error(fleet, store, tmp_path, 
     monkeypatch.setattr(Store, "add_run", full)
     with pytest.raises(StoreError, match="full"):
         measure(job(tmp_path, [fleet.add("one"), fleet.add("two")]), store, Silent())
+
+
+def test_a_model_file_that_changed_since_it_was_read_ends_the_run_and_no_device_is_blamed(fleet, store, tmp_path):
+    asked = job(tmp_path, [fleet.add("one")])
+    conv_net(tmp_path / "mlp.onnx")
+    with pytest.raises(ModelError, match=r"mlp\.onnx changed after it was read"):
+        measure(asked, store, Silent())
+    assert "mlp" not in {found.subject.model for found in store.query()}
 
 
 def test_every_measurement_of_right_outputs_says_so(fleet, store, tmp_path):
