@@ -4,7 +4,7 @@ import os
 import threading
 import time
 
-from hwloop.measure.quiet import Quiet
+from hwloop.measure.quiet import OVERTAKING, Quiet
 
 SOON_S = 0.2
 LIMIT_S = 10
@@ -78,3 +78,31 @@ def test_a_compiler_waits_for_a_timing():
     for thread in (timing, compiler):
         thread.join(LIMIT_S)
     assert alternations(log) == 1
+
+
+def test_a_compiler_may_join_one_that_a_timing_waits_for(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1})
+    quiet, log = Quiet(), []
+    threads = [hold(quiet.compiling, SOON_S, log, "one")]
+    time.sleep(SOON_S / 4)
+    threads.append(hold(quiet.timing, 0, log, "timing"))
+    time.sleep(SOON_S / 4)
+    threads.append(hold(quiet.compiling, SOON_S, log, "other"))
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert log == ["one begins", "other begins", "one ends", "other ends", "timing begins", "timing ends"]
+
+
+def test_compilers_that_never_end_all_at_once_keep_a_timing_waiting_no_longer_than_a_few_of_them():
+    quiet, log = Quiet(), []
+    threads = [hold(quiet.compiling, SOON_S, log, "first")]
+    time.sleep(SOON_S / 4)
+    threads.append(hold(quiet.timing, 0, log, "timing"))
+    time.sleep(SOON_S / 4)
+    for number in range(3 * OVERTAKING):
+        threads.append(hold(quiet.compiling, SOON_S / 2, log, str(number)))
+        time.sleep(SOON_S / 8)
+    for thread in threads:
+        thread.join(LIMIT_S)
+    before = log[: log.index("timing begins")]
+    assert sum(entry.endswith("begins") for entry in before) <= 1 + OVERTAKING
