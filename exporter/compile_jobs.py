@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import MutableSet
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hwloop.records import Failure, FailureKind
@@ -16,8 +22,7 @@ from hwloop.scratch import scratch_folder
 
 DETAIL_KEPT = 4000
 LIBRARY = "model.so"
-
-Processes = MutableSet["subprocess.Popen[str]"]
+REQUEST, TOLD, WORDS = "request.json", "told", "words"  # the latter are a compilation's standard output and error
 
 
 @dataclass(frozen=True)
@@ -40,36 +45,141 @@ class Compiled:
     unscheduled: tuple[str, ...]
 
 
-def compile_apart(job: CompileJob, processes: Processes | None = None) -> Compiled | Failure:
-    """Compile a model in a process of its own; a crash, a hang or a lack of memory there is a Failure.
+class Compiler:
+    """A process that has TVM loaded, and compiles one model after the other, each in a fork of itself."""
 
-    The process is in `processes`, if any are given, as long as it runs: whoever kills it gets a Failure here.
-    """
-    with scratch_folder("tvm") as folder:
-        built = folder / LIBRARY
-        request = {**json.loads(job.request), "output": str(built)}
-        process = subprocess.Popen(
+    def __init__(self) -> None:
+        self._killed = False
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "hwloop.exporter.runtimes.tvm_compile"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # the linkers that it starts are killed with it
+            stderr=self._words,
+            bufsize=0,
+            start_new_session=True,  # its forks, and the linkers that they start, are killed with it
         )
-        running = set() if processes is None else processes
-        running.add(process)
+        assert self.process.stdin and self.process.stdout
+        self._stdin, self._stdout = self.process.stdin, self.process.stdout
+
+    def compile(self, job: CompileJob) -> Compiled | Failure:
+        """Compile a model; a crash, a hang or a lack of memory is a Failure, and a hang ends this process."""
+        with scratch_folder("tvm") as folder:
+            built = folder / LIBRARY
+            (folder / REQUEST).write_text(json.dumps({**json.loads(job.request), "output": str(built)}))
+            with contextlib.suppress(BrokenPipeError):  # it has ended: then there is no answer
+                self._stdin.write(f"{folder}\n".encode())
+            answered, _, _ = select.select([self._stdout], [], [], job.deadline_s)
+            if not answered:
+                self.kill()
+                return Failure(FailureKind.BUILD, "TVM did not finish compiling by the deadline")
+            status = self._status()
+            told = _text(folder / TOLD)
+            if status == 0 and built.is_file():
+                answer = _last_answer(told, "kernels")
+                return Compiled(built.read_bytes(), tuple(answer["kernels"]), tuple(answer["unscheduled"]))
+            return failure_of(status, told, (self._own_words() + _text(folder / WORDS))[-DETAIL_KEPT:])
+
+    @property
+    def usable(self) -> bool:
+        """Whether the process takes jobs: it lives, and nobody killed it."""
+        return not self._killed and self.process.poll() is None
+
+    def kill(self) -> None:
+        """End the process and all that it started, from any thread."""
+        if self.usable:
+            self._killed = True
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the process, close its files and wait for it."""
+        self._words.close()
+        kill(self.process)
+
+    def _status(self) -> int:
+        """Return how the fork ended, or else this process."""
+        line = self._stdout.readline()
+        if line.endswith(b"\n"):
+            return int(line)
+        self.kill()
+        return self.process.wait()
+
+    def _own_words(self) -> str:
+        self._words.seek(0)
+        return self._words.read().decode(errors="replace")
+
+
+class Compilers:
+    """Compilers that wait for jobs, as many as ever ran at once; they end with this object, or with hwloop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended = False
+        self._all: set[Compiler] = set()
+        self._idle: list[Compiler] = []
+        weakref.finalize(self, _close, self._all)
+
+    def compile(self, job: CompileJob) -> Compiled | Failure:
+        """Compile a model with an idle compiler, or with a new one; Failures are those of `Compiler.compile`."""
+        with self._one() as compiler:
+            return compiler.compile(job)
+
+    def kill(self) -> None:
+        """End all compilers, from any thread: whoever waits for one gets a Failure, and so does who asks later."""
+        with self._lock:
+            self._ended = True
+            for compiler in self._all:
+                compiler.kill()
+
+    @contextlib.contextmanager
+    def _one(self) -> Iterator[Compiler]:
+        with self._lock:
+            compiler = self._take()
+            if self._ended:
+                compiler.kill()
         try:
-            told, words = process.communicate(json.dumps(request), timeout=job.deadline_s)
-        except subprocess.TimeoutExpired:
-            return Failure(FailureKind.BUILD, "TVM did not finish compiling by the deadline")
+            yield compiler
+        except BaseException:
+            compiler.kill()
+            raise
         finally:
-            kill(process)
-            running.discard(process)
-        if process.returncode == 0 and built.is_file():
-            answer = _last_answer(told, "kernels")
-            return Compiled(built.read_bytes(), tuple(answer["kernels"]), tuple(answer["unscheduled"]))
-        return failure_of(process.returncode, told, words[-DETAIL_KEPT:])
+            with self._lock:
+                if compiler.usable:
+                    self._idle.append(compiler)
+                else:
+                    self._drop(compiler)
+
+    def _take(self) -> Compiler:
+        """Return an idle compiler, unless it ended while it waited: they are the first to go when memory runs out."""
+        while self._idle:
+            compiler = self._idle.pop()
+            if compiler.usable:
+                return compiler
+            self._drop(compiler)
+        compiler = Compiler()
+        self._all.add(compiler)
+        return compiler
+
+    def _drop(self, compiler: Compiler) -> None:
+        self._all.discard(compiler)
+        compiler.close()
+
+
+def compile_apart(job: CompileJob) -> Compiled | Failure:
+    """Compile a model with a compiler that ends with the job; a crash, a hang or a lack of memory is a Failure."""
+    compiler = Compiler()
+    try:
+        return compiler.compile(job)
+    finally:
+        compiler.close()
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """Kill a process and all that it started; what has ended already is left in peace."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    with process:  # closes its pipes and waits for it
+        pass
 
 
 def failure_of(status: int, told: str, detail: str) -> Failure:
@@ -83,12 +193,13 @@ def failure_of(status: int, told: str, detail: str) -> Failure:
     return Failure(FailureKind.BUILD, f"TVM's compiler ended with {how}", detail)
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    """Kill a process and all that it started; what has ended already is left in peace."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    with process:  # closes its pipes and waits for it
-        pass
+def _close(compilers: set[Compiler]) -> None:
+    for compiler in compilers:
+        compiler.close()
+
+
+def _text(file: Path) -> str:
+    return file.read_text(errors="replace") if file.is_file() else ""
 
 
 def _last_answer(told: str, key: str) -> dict[str, Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import json
 import os
-import signal
-import subprocess
 import threading
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor, wait
@@ -16,7 +13,7 @@ from pathlib import Path
 from hwloop.deadline import Deadline
 from hwloop.errors import InfrastructureError, UsageError
 from hwloop.exporter.compile_cache import CompileCache, CompiledFile
-from hwloop.exporter.compile_jobs import LIBRARY, Compiled, CompileJob, compile_apart
+from hwloop.exporter.compile_jobs import LIBRARY, Compiled, CompileJob, Compilers, compile_apart
 from hwloop.exporter.kernel_labels import KernelLabels
 from hwloop.exporter.model import Model
 from hwloop.exporter.schedules import Schedules
@@ -35,9 +32,10 @@ LOOK_S, GRACE_S = 0.2, 30.0
 class Tvm:
     """Compiles with TVM and the rules of `exporter/compiler` and links a shared library for the device.
 
-    Every compilation is a process of its own. As many as this host has processors run at once, or an `executor` has
-    them run where it will, such as a cluster's (`dask.distributed`'s `Client.get_executor()`). Kernels for which
-    `tuned` has something faster than their rule's code take that; with `by_rules_alone` none does.
+    Every compilation is a process of its own: a fork of one that has TVM loaded already. As many as this host has
+    processors run at once, or an `executor` has them run where it will, such as a cluster's (`dask.distributed`'s
+    `Client.get_executor()`). Kernels for which `tuned` has something faster than their rule's code take that; with
+    `by_rules_alone` none does.
     """
 
     name = "tvm"
@@ -56,7 +54,7 @@ class Tvm:
         self._by_rules_alone = by_rules_alone
         self._elsewhere = executor
         self._here = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="compile")
-        self._compiling: set[subprocess.Popen[str]] = set()
+        self._compilers = Compilers()
         self._stopped = threading.Event()
 
     @property
@@ -116,16 +114,14 @@ class Tvm:
     def stop(self) -> None:
         """End the compilers that run, from any thread; the builds that wait for them raise."""
         self._stopped.set()
-        for process in list(self._compiling):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        self._compilers.kill()
 
     def _compile(self, request: dict[str, object], deadline: Deadline) -> Compiled | Failure:
         job = CompileJob(json.dumps(request), deadline.remaining_s)
         if self._elsewhere:
             compiling = self._elsewhere.submit(compile_apart, job)
         else:
-            compiling = self._here.submit(compile_apart, job, self._compiling)
+            compiling = self._here.submit(self._compilers.compile, job)
         limit = Deadline.after(deadline.remaining_s + GRACE_S)
         while not wait([compiling], timeout=LOOK_S).done:
             if self._stopped.is_set() or limit.expired:

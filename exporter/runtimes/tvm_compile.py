@@ -1,17 +1,20 @@
-"""The process that compiles one model with TVM: a JSON job on standard input, an answer on standard output."""
+"""The process that compiles models with TVM, each in a fork: folders of jobs on standard input, statuses out."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hwloop.exporter.compile_jobs import REQUEST, TOLD, WORDS
 from hwloop.exporter.compiler.machine import Machine, machine_for
 from hwloop.exporter.folding import fold_constants
 from hwloop.exporter.graph import nodes_of
@@ -34,15 +37,52 @@ class Unbuilt(Exception):
         self.kind = kind
 
 
-def main() -> int:
-    """Compile the job on standard input and print {"kernels", "unscheduled"}.
+def main() -> None:
+    """Load TVM, then compile in a fork for each line of standard input, and print how each fork ended.
+
+    A line names a folder with a job in it; there the fork leaves what it prints, and its library.
+    """
+    be_the_first_to_go()
+    endings = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # TVM prints, too
+    load_tvm()
+    for line in iter(sys.stdin.readline, ""):
+        folder = Path(line.rstrip("\n"))
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_in_fork(folder))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=endings, flush=True)
+
+
+def load_tvm() -> None:
+    """Import all that a compilation needs."""
+    import tvm.relax.frontend.onnx  # noqa: F401
+
+
+def _in_fork(folder: Path) -> int:
+    """Compile a folder's job in this process, and return the status that it shall end with."""
+    die_with_parent()
+    for name, number in ((TOLD, 1), (WORDS, 2)):
+        file = os.open(folder / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        os.dup2(file, number)
+        os.close(file)
+    try:
+        status = answer_to(json.loads((folder / REQUEST).read_text()))
+    except BaseException:  # noqa: BLE001  whatever it is, it stands in the detail of a Failure
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
+
+
+def answer_to(job: Mapping[str, Any]) -> int:
+    """Compile a job and print {"kernels", "unscheduled"}.
 
     These are the digest of each kernel, and the names of those that no rule made.
 
     When the model cannot be built, print {"kind", "message"} and return 1.
     """
-    be_the_first_to_go()
-    job = json.load(sys.stdin)
     try:
         kernels, unscheduled = compile_job(job)
         print(json.dumps({"kernels": kernels, "unscheduled": unscheduled}))
@@ -236,4 +276,4 @@ def be_the_first_to_go() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,5 +1,6 @@
 """TVM's artifact: code for the device, that its two small runtime libraries can load and run."""
 
+import gc
 import json
 import platform
 import struct
@@ -302,6 +303,62 @@ def test_kernels_that_no_rule_makes_are_noted_also_when_the_file_comes_from_the_
 
 
 # ── where it compiles ──
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[subprocess.Popen]:
+    """The processes that were started to compile in."""
+    found = []
+
+    class Noted(compile_jobs.Compiler):
+        def __init__(self):
+            super().__init__()
+            found.append(self.process)
+
+    monkeypatch.setattr(compile_jobs, "Compiler", Noted)
+    return found
+
+
+def test_models_one_after_the_other_are_compiled_by_one_process(tvm, convnet, lstm, started):
+    assert isinstance(built(tvm, convnet, batch=1), Artifact)
+    assert isinstance(built(tvm, lstm), Failure)
+    assert isinstance(built(tvm, convnet, batch=2), Artifact)
+    assert len(started) == 1
+
+
+def test_one_that_crashes_takes_only_its_fork_with_it(tvm, convnet, monkeypatch, started):
+    with monkeypatch.context() as crashing:
+        linking_with(crashing, "kill -SEGV $PPID")
+        assert isinstance(built(tvm, convnet, batch=1), Failure)
+    assert isinstance(built(tvm, convnet, batch=1), Artifact)
+    assert len(started) == 1
+
+
+def test_after_one_that_hangs_another_process_compiles(tvm, convnet, monkeypatch, started):
+    assert isinstance(built(tvm, convnet, batch=1), Artifact)
+    with monkeypatch.context() as hanging:
+        linking_with(hanging, "exec sleep 60")
+        assert "deadline" in built(tvm, convnet, seconds=10, batch=2).message
+    assert isinstance(built(tvm, convnet, batch=2), Artifact)
+    first, second = started
+    assert not is_running(first.pid) and is_running(second.pid)
+
+
+def test_one_that_was_killed_while_it_waited_is_no_models_fault(tvm, convnet, started):
+    built(tvm, convnet, batch=1)
+    started[0].kill()
+    started[0].wait(10)
+    assert isinstance(built(tvm, convnet, batch=2), Artifact)
+    assert len(started) == 2
+
+
+def test_compilers_end_with_their_owner(tmp_path, convnet, started):
+    tvm = Tvm(CompileCache(tmp_path / "cache"))
+    built(tvm, convnet, batch=1)
+    assert is_running(started[0].pid)
+    del tvm
+    gc.collect()
+    assert not is_running(started[0].pid)
 
 
 def test_an_executor_compiles_in_processes_of_its_own(convnet, tmp_path):
