@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hwloop.bundle.building import Bundle
     from hwloop.bundle.goods import Accuracy, Goods
     from hwloop.bundle.sourcing import Place
+    from hwloop.devices.fleet import Device
     from hwloop.records import Measurement, Target
     from hwloop.store import Store
 
@@ -95,7 +96,7 @@ def _goods(asked: Asked, sizes: dict[str, int], options: BundleOptions, store: S
         return
     with workloads_for(asked, sizes, {}) as (workloads, _):
         outputs = _outputs(options.output, [workload.name for workload in workloads])
-        place, runtime = _place(options, None), runtimes[options.runtime or "tvm"]()
+        place, runtime = _place(options, None), runtimes[_runtime_for(options)]()
         with counted("making bundles", len(workloads)) as made:
             for number, (workload, output) in enumerate(zip(workloads, outputs, strict=True), 1):
                 yield goods_of(workload, runtime, place, store, say), output
@@ -150,14 +151,30 @@ def _outputs(output: Path, names: list[str]) -> list[Path]:
 
 def _place(options: BundleOptions, measured_on: str | None) -> Place:
     from hwloop.bundle.sourcing import bare_place, place_of
-    from hwloop.devices.fleet import load_fleet
 
     if options.target:
         if options.device:
             raise UsageError("-d and --target are two ways to say the same", remedy="Give one of them.")
         return bare_place(_target(options), _version("--python", options.python))
+    return place_of(_device(options, measured_on), say)
+
+
+def _runtime_for(options: BundleOptions) -> str:
+    """Return the runtime of a new bundle: the one asked for, else tvm where the device runs it."""
+    if options.target:
+        return options.runtime or "tvm"
+    device = _device(options, None)
+    if options.runtime:
+        device.require_runtime(options.runtime)
+        return options.runtime
+    return "tvm" if "tvm" in device.settings.runtimes else device.settings.runtimes[0]
+
+
+def _device(options: BundleOptions, measured_on: str | None) -> Device:
+    from hwloop.devices.fleet import load_fleet
+
     name = options.device or measured_on
-    return place_of(one_device(load_fleet(options.devices_file).select([name] if name else [])), say)
+    return one_device(load_fleet(options.devices_file).select([name] if name else []))
 
 
 def _target(options: BundleOptions) -> Target:

@@ -40,7 +40,10 @@ def export(
     glibc: Annotated[str, typer.Option(help="With --target: the oldest glibc.")] = "2.28",
     python: Annotated[str, typer.Option(help="With --target and -r onnxruntime: the Python there.")] = "3.11",
     runtime: Annotated[
-        str | None, typer.Option("--runtime", "-r", help="Of a bundle: tvm (small) or onnxruntime.  [default: tvm]")
+        str | None,
+        typer.Option(
+            "--runtime", "-r", help="Of a bundle: tvm (small) or onnxruntime.  [default: tvm, if the device runs it]"
+        ),
     ] = None,
     search: Annotated[
         str | None, typer.Option(metavar="ID", help="Of a bundle, in place of a model: the winner of this search.")

@@ -39,7 +39,10 @@ class World:
         self.cache = folder / "cache"
         self.cache.mkdir()
         (self.cache / "wheels").symlink_to(cache_dir() / "wheels")
-        (folder / "devices.yaml").write_text(f"devices:\n  box: {{transport: local, cache_dir: {folder}/device}}\n")
+        (folder / "devices.yaml").write_text(
+            f"devices:\n  box: {{transport: local, cache_dir: {folder}/device}}\n"
+            f"  plain: {{transport: local, cache_dir: {folder}/plain, runtimes: [onnxruntime]}}\n"
+        )
         self.model = perceptron(folder / "model.onnx")
         self.store = folder / "store.sqlite"
 
@@ -142,6 +145,12 @@ def test_what_was_measured_is_exported_as_it_was(world, monkeypatch):
     assert "is of tvm" in other.stderr
 
 
+def test_a_device_gets_a_runtime_that_it_runs(world):
+    ended = world.hwloop("export", "model.onnx", "-d", "plain", "-o", "by-default", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)[0]["manifest"]["runtime"]["name"] == "onnxruntime"
+
+
 def measured(world):
     """Store a measurement of the model with TVM, as a measuring run does."""
     (workload,) = load_workloads([world.model], {}, {}, seed=0)
@@ -175,6 +184,7 @@ def measured(world):
         ),
         (["model.onnx", "-d", "nowhere", "-o", "b"], "there is no device and no tag 'nowhere'"),
         (["model.onnx", "-d", "box", "-r", "tflite", "-o", "b"], "there is no runtime 'tflite'"),
+        (["model.onnx", "-d", "plain", "-r", "tvm", "-o", "b"], "device plain does not run tvm"),
         (["0000aaaa", "-o", "b"], "no finished measurement has an id that begins with '0000aaaa'"),
         (["nothing.onnx", "-d", "box", "-o", "b"], "nothing.onnx: there is no such file"),
     ],
