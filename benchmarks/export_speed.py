@@ -200,23 +200,31 @@ def measured(space: Space, name: str, options: argparse.Namespace) -> dict[str, 
 
 def policies(space: Space, name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return size and latency of one subnet in each scheme, with each runtime."""
-    random = Random(options.seed)
-    (mixed,) = candidates_of(space, name, 1, random, mixed=True)
-    found: dict[str, Any] = {}
+    (mixed,) = candidates_of(space, name, 1, Random(options.seed), mixed=True)
+    wanted = {**POLICIES, "int4-weight": int4_policy(space), "mixed": mixed.policy}
+    candidates = {label: Candidate(name, mixed.arch, policy) for label, policy in wanted.items()}
     with tempfile.TemporaryDirectory() as folder:
-        for label, policy in {**POLICIES, "int4-weight": int4_policy(space), "mixed": mixed.policy}.items():
-            file = Path(folder) / f"{label}.json"
-            file.write_text(json.dumps(Candidate(name, mixed.arch, policy).as_json()))
-            items = hwloop_measure([str(file)], seconds=2.0)
-            for runtime in ("onnxruntime", "tvm"):
-                mine = [item for item in items if item["runtime"] == runtime]
-                failed = any(item["failure"] for item in mine)
-                found[f"{label} {runtime}"] = {
-                    "median_ms": None if failed else sum(item["median_ms"] * item["repeats"] for item in mine),
-                    "artifact_mb": None if failed else sum(item["artifact_bytes"] for item in mine) / 1e6,
-                    "failure": next((item["failure"]["message"] for item in mine if item["failure"]), None),
-                }
+        file = Path(folder) / "candidates.json"
+        file.write_text(json.dumps([candidate.as_json() for candidate in candidates.values()]))
+        items = hwloop_measure([str(file)], seconds=2.0)
+    found: dict[str, Any] = {}
+    for label, candidate in candidates.items():
+        for runtime in ("onnxruntime", "tvm"):
+            found[f"{label} {runtime}"] = figures_of(
+                [item for item in items if item["runtime"] == runtime and candidate.digest[:8] in item["model"]]
+            )
     return {"policies": found}
+
+
+def figures_of(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the figures of a candidate, of which some parts were measured with one runtime."""
+    failure = next((item["failure"]["message"] for item in parts if item["failure"]), None)
+    return {
+        "median_ms": None if failure else sum(item["median_ms"] * item["repeats"] for item in parts),
+        "artifact_mb": None if failure else sum(item["artifact_bytes"] for item in parts) / 1e6,
+        "failure": failure,
+        "verdicts": sorted({item["verdict"] for item in parts}),
+    }
 
 
 def hwloop_measure(words: list[str], seconds: float) -> list[dict[str, Any]]:

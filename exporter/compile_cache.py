@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwloop.digests import digest_bytes, digest_file, digest_json
+from hwloop.least_used import drop_least_used
 from hwloop.paths import cache_dir
+
+NOTE = "note.json"
+LIMIT_BYTES = 8 << 30
+SPARED_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,15 @@ class CompiledFile:
 
 
 class CompileCache:
-    """A folder an entry: the compiled file and the digest that it must have."""
+    """A folder an entry: the compiled file and the digest that it must have.
 
-    def __init__(self, root: Path | None = None) -> None:
+    Beyond the limit those used longest ago are dropped, but none that was used within the last hour: a run that is
+    under way may still have to send it to a device.
+    """
+
+    def __init__(self, root: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
         self._root = root or cache_dir() / "compiled"
+        self._limit_bytes = limit_bytes
 
     def find(self, recipe: dict[str, object]) -> CompiledFile | None:
         """Return the file made from `recipe`, or None; a damaged entry is removed."""
@@ -34,9 +45,10 @@ class CompileCache:
         if not folder.is_dir():
             return None
         try:
-            note = json.loads((folder / "note.json").read_text())
+            note = json.loads((folder / NOTE).read_text())
             file = folder / note["file"]
             if digest_file(file) == note["digest"]:
+                os.utime(folder)
                 return CompiledFile(file, str(note["digest"]), tuple(note["unscheduled"]))
         except (OSError, ValueError, KeyError, TypeError):
             pass
@@ -60,7 +72,7 @@ class CompileCache:
             digest = digest_bytes(content)
             (arriving / name).write_bytes(content)
             note = {"file": name, "digest": digest, "unscheduled": list(unscheduled), "recipe": recipe}
-            (arriving / "note.json").write_text(json.dumps(note, indent=1))
+            (arriving / NOTE).write_text(json.dumps(note, indent=1))
             try:
                 arriving.rename(folder)
             except OSError:
@@ -70,6 +82,7 @@ class CompileCache:
                 return quicker
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
+        drop_least_used(self._root, NOTE, self._limit_bytes, keep=folder, spared_s=SPARED_S)
         return CompiledFile(folder / name, digest, tuple(unscheduled))
 
     def kernels(self, recipe: dict[str, object]) -> list[str] | None:

@@ -8,12 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hwloop.digests import digest_file, digest_json
 from hwloop.errors import UsageError
+from hwloop.least_used import drop_least_used
 from hwloop.paths import cache_dir
 from hwloop.records import Artifact, TensorSpec
 
@@ -120,18 +120,7 @@ class ArtifactArchive:
                     raise
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
-        self._trim(keep=folder)
-
-    def _trim(self, keep: Path) -> None:
-        """Drop what was kept longest ago, until the rest is within the limit; others may drop some at the same time."""
-        entries = [entry for path in self._root.iterdir() if (entry := _Entry.at(path))]
-        excess = sum(entry.size_bytes for entry in entries) - self._limit_bytes
-        for entry in sorted(entries, key=lambda entry: entry.used_ns):
-            if excess <= 0:
-                return
-            if entry.path != keep:
-                shutil.rmtree(entry.path, ignore_errors=True)
-                excess -= entry.size_bytes
+        drop_least_used(self._root, MANIFEST, self._limit_bytes, keep=folder)
 
     def _find(self, digest: str) -> tuple[Path, dict[str, Any]]:
         folder = self._root / digest
@@ -143,23 +132,3 @@ class ArtifactArchive:
 
 def _reference_name(model_digest: str, inputs_digest: str) -> str:
     return digest_json(["reference", model_digest, inputs_digest])
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """Something kept: its folder, its size and when it was last used."""
-
-    path: Path
-    size_bytes: int
-    used_ns: int
-
-    @classmethod
-    def at(cls, path: Path) -> _Entry | None:
-        """Return what a folder keeps; None if it keeps nothing, or nothing any more."""
-        try:
-            if not (path / MANIFEST).is_file():
-                return None
-            size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            return cls(path, size_bytes, path.stat().st_mtime_ns)
-        except FileNotFoundError:
-            return None

@@ -1,5 +1,7 @@
 """Compiled files are found by what they were made from, whole or not at all."""
 
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -58,3 +60,14 @@ def test_the_kernels_of_a_recipe_are_known_once_it_was_compiled(cache):
     cache.keep_kernels(RECIPE, ["a", "b"])
     assert cache.kernels(RECIPE) == ["a", "b"]
     assert cache.kernels({**RECIPE, "model": "other"}) is None
+
+
+def test_beyond_the_limit_files_go_that_nobody_used_for_long(tmp_path):
+    cache = CompileCache(tmp_path / "cache", limit_bytes=2500)
+    kept = [cache.keep({"number": number}, "model.so", bytes(1000)) for number in range(3)]
+    for file, hours in zip(kept, (3, 2, 1.5), strict=True):
+        used = time.time() - hours * 3600
+        os.utime(file.path.parent, (used, used))
+    assert cache.find({"number": 0}) is not None  # used again: now it is the youngest
+    cache.keep({"number": 3}, "model.so", bytes(1000))
+    assert [cache.find({"number": number}) is not None for number in range(4)] == [True, False, False, True]
