@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ GRACE_S = 15.0
 BEAT_S = 5.0
 WAIT_STEP_S = 5.0
 DISK_RESERVE_BYTES = 64 << 20
+TRIMMED_EACH = 0.25  # of the cache's limit: when so much was pushed, the cache is trimmed
 
 # Prints the cache folder, the interpreter, whether the runner is there, and the folder's owner and rights (nothing
 # where there is none yet) after the own number: one round trip.
@@ -47,12 +49,16 @@ echo "$(id -u) $(LC_ALL=C ls -ldn "$cache/." 2>/dev/null)"
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a session is opened: the device's Python, its cache folder ("": the usual one), and what precedes
-    the command of a process whose instructions are counted."""
+    """How a session is opened.
+
+    The device's Python, its cache folder ("": the usual one), what precedes the command of a process whose instructions
+    are counted, and how large the cache may grow (None: there is no limit), but for what is in use.
+    """
 
     python: str = "python3"
     cache_dir: str = ""
     counted_prefix: tuple[str, ...] = ()
+    cache_limit_bytes: int | None = None
 
 
 class Zygote:
@@ -105,8 +111,10 @@ class DeviceSession:
         self._pushing = threading.Lock()
         self._lease = ""
         self._closed = threading.Event()
-        self._in_use: set[str] = set()
+        self._uses: Counter[str] = Counter()  # how many of those who pushed it use a folder or blob, by its digest
+        self._counting = threading.Lock()
         self.pushed_bytes = 0
+        self._trimmed_at_bytes = 0
 
     def open(self, deadline: Deadline) -> None:
         """Connect, bring the runner, start its agent and read the device's facts.
@@ -225,7 +233,9 @@ class DeviceSession:
 
         Needs the lease.
         """
-        return int(self._ask("trim", limit_bytes=limit_bytes, keep=sorted(self._in_use))["freed_bytes"])
+        with self._counting:
+            kept = sorted(self._uses)
+        return int(self._ask("trim", limit_bytes=limit_bytes, keep=kept)["freed_bytes"])
 
     def _ask(self, op: str, **fields: object) -> Any:
         return self._agent.ask(op, Deadline.after(ANSWER_S), **fields)
@@ -242,16 +252,25 @@ class DeviceSession:
     def push(self, folders: Sequence[Folder], blobs: Iterable[Blob], deadline: Deadline) -> int:
         """Bring folders and single blobs to the device's cache; return the bytes that were sent.
 
+        They stay there until they are released, or the session ends.
+
         Raises:
             DeviceDiskFull: there is no room for them.
         """
         with self._pushing:
             return self._push(folders, list(blobs), deadline)
 
+    def release(self, folders: Sequence[Folder], blobs: Iterable[Blob]) -> None:
+        """Say that what one `push` brought is not needed any more: where room is needed, it may go."""
+        with self._counting:
+            self._uses.subtract(_names(folders, blobs))
+            self._uses = +self._uses  # without those that nobody uses
+
     def _push(self, folders: Sequence[Folder], blobs: list[Blob], deadline: Deadline) -> int:
         wanted = {blob.digest: blob for folder in folders for blob in folder.blobs}
         wanted |= {blob.digest: blob for blob in blobs}
-        self._in_use |= {*wanted, *(folder.digest for folder in folders)}
+        with self._counting:
+            self._uses.update(_names(folders, blobs))
         found = self._agent.ask(
             "missing", deadline, blobs=sorted(wanted), folders=[folder.digest for folder in folders]
         )
@@ -280,7 +299,12 @@ class DeviceSession:
         self._agent.ask("adopt", deadline, files={blob.digest: f"{blob.digest}.{nonce}" for blob in blobs})
 
     def _make_room(self, needed_bytes: int, deadline: Deadline) -> None:
-        """Empty the cache, where that is ours to do, before a disk counts as full."""
+        """Keep the cache within its limit, and empty it before a disk counts as full, where that is ours to do."""
+        limit_bytes = self._options.cache_limit_bytes
+        since_bytes = self.pushed_bytes + needed_bytes - self._trimmed_at_bytes
+        if self.leased and limit_bytes is not None and since_bytes > limit_bytes * TRIMMED_EACH:
+            self.trim(limit_bytes)
+            self._trimmed_at_bytes = self.pushed_bytes
         try:
             self._refuse_full_disk(needed_bytes, deadline)
         except DeviceDiskFull:
@@ -361,3 +385,9 @@ def parse_facts(device: str, found: dict[str, Any]) -> DeviceFacts:
         )
     except (KeyError, TypeError) as error:
         raise RunnerError(device, f"its facts are not of the agreed form: {error!r}") from error
+
+
+def _names(folders: Sequence[Folder], blobs: Iterable[Blob]) -> set[str]:
+    """Return the digests of folders, of all in them, and of single blobs."""
+    inside = {blob.digest for folder in folders for blob in folder.blobs}
+    return inside | {folder.digest for folder in folders} | {blob.digest for blob in blobs}

@@ -114,15 +114,21 @@ class Timing:
         if isinstance(result, Failure):
             self._bench.tell(cell.key, result)
             self._ledger.fail(cell, result)
+            done = True
         else:
-            self._keep(cell, cell.take(self._device.name, result), limits)
+            done = self._keep(cell, cell.take(self._device.name, result), limits)
+        if done:
+            self._session.release([cell.folder], cell.blobs)
 
-    def _keep(self, cell: Cell, run: ProcessRun, limits: Limits) -> None:
+    def _keep(self, cell: Cell, run: ProcessRun, limits: Limits) -> bool:
+        """Store a run; finish its measurement if that was the last one, and return whether it was."""
         self._clock.timed_s += sum(run.samples_ns) / 1e9
         self._clock.warmup_s += sum(run.warmup_ns) / 1e9
         self._store.add_run(cell.measurement_id, run)
-        if self._bench.tell(cell.key, run):
+        done = self._bench.tell(cell.key, run)
+        if done:
             self._ledger.finish(cell, limits)
+        return done
 
     def _may_be_chance(self, key: CellKey, failure: Failure) -> bool:
         """Whether a process is to be run once more: somebody killed it, perhaps not for its memory."""

@@ -15,6 +15,7 @@ import pytest
 from hwloop.deadline import Deadline
 from hwloop.devices.folders import Blob, Folder
 from hwloop.devices.jobs import job_request
+from hwloop.devices.lease import Owner
 from hwloop.devices.provision import provision
 from hwloop.devices.session import DeviceSession, SessionOptions, Zygote
 from hwloop.devices.transports.fake import FakeTransport, Faults
@@ -274,6 +275,50 @@ def test_a_full_disk_is_told_before_or_while_pushing_and_leaves_nothing(tmp_path
         session.push([], [Blob(big, digest_file(big))], soon())
     assert os.listdir(f"{session.facts.cache_dir}/blobs") == []
     session.close()
+
+
+class TestACacheWithALimit:
+    """Ten files of 100 kB each are pushed, one after the other, where 300 kB may be kept."""
+
+    @pytest.fixture
+    def limited(self, tmp_path):
+        options = SessionOptions(sys.executable, str(tmp_path / "cache"), cache_limit_bytes=300_000)
+        session = DeviceSession("box", LocalTransport("box"), options)
+        session.open(soon())
+        session.lease(Owner.here("testing"), soon(), wait=True, told=print)
+        yield session
+        session.close()
+
+    def pushed(self, session, folder, number):
+        file = folder / f"file{number}"
+        file.write_bytes(os.urandom(100_000))
+        blob = Blob(file, digest_file(file))
+        session.push([], [blob], soon())
+        return blob
+
+    def kept(self, session):
+        return set(os.listdir(f"{session.facts.cache_dir}/blobs"))
+
+    def test_what_is_released_makes_room_for_what_comes(self, limited, tmp_path):
+        for number in range(10):
+            last = self.pushed(limited, tmp_path, number)
+            limited.release([], [last])
+        assert last.digest in self.kept(limited)
+        assert len(self.kept(limited)) <= 4  # the limit, and what was pushed since the last look
+
+    def test_what_is_in_use_stays(self, limited, tmp_path):
+        blobs = [self.pushed(limited, tmp_path, number) for number in range(10)]
+        assert self.kept(limited) == {blob.digest for blob in blobs}
+
+    def test_what_two_use_stays_until_both_release_it(self, limited, tmp_path):
+        shared = self.pushed(limited, tmp_path, 0)
+        limited.push([], [shared], soon())
+        limited.release([], [shared])
+        limited.trim(0)
+        assert shared.digest in self.kept(limited)
+        limited.release([], [shared])
+        limited.trim(0)
+        assert shared.digest not in self.kept(limited)
 
 
 def test_nothing_outlives_a_host_that_is_killed(tmp_path, runtime):
