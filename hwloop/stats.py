@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import multimode
 
 from hwloop.intervals import median_interval, percentile
 from hwloop.records import ProcessRun, Summary
@@ -48,12 +47,12 @@ def _ms(nanoseconds: float | None) -> float | None:
 
 def counts_per_run(runs: Sequence[ProcessRun]) -> list[float]:
     """Return the instructions per call of each run that counted."""
-    return [usual_count(run.instructions) for run in runs if run.instructions]
+    return [least_count(run.instructions) for run in runs if run.instructions]
 
 
-def usual_count(counts: Sequence[float]) -> float:
-    """Return the count that most calls have, of equals the smallest: Python around them does more now and then."""
-    return float(min(multimode(counts)))
+def least_count(counts: Sequence[float]) -> float:
+    """Return the smallest of some calls' counts: Python and the allocators around a call do more now and then."""
+    return float(min(counts))
 
 
 def relative_spread(counts: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 from hwloop.compare.signed_rank import Location, least_sets, locate
 from hwloop.records.comparison import ComparisonSet, Finding, Judgement, Round
-from hwloop.stats import usual_count
+from hwloop.stats import least_count
 
 CONFIDENCE = 0.99
 COUNT_FLOOR = 1e-6  # counted instructions repeat to less than this share
@@ -51,7 +51,7 @@ def is_regression(judgement: Judgement, most_slowdown: float) -> bool:
 
 
 def _location(sets: Sequence[ComparisonSet], number: int, emulated: bool) -> Location | None:
-    values = [set_difference(one.rounds, number, usual_count if emulated else median) for one in sets]
+    values = [set_difference(one.rounds, number, least_count if emulated else median) for one in sets]
     if not emulated:
         return locate(values, CONFIDENCE)
     # Counts do not vary from process to process; their spread is what there is to be unsure of.

@@ -1,6 +1,6 @@
 """The figures of a measurement."""
 
-from hwloop.stats import relative_spread, summarise, usual_count
+from hwloop.stats import counts_per_run, relative_spread, summarise
 from hwloop.testing.records import a_counted_run, a_run
 
 
@@ -49,10 +49,7 @@ def test_the_spread_of_counts_is_relative_to_their_median():
     assert relative_spread([100.0]) == 0.0
 
 
-def test_the_usual_count_is_what_most_calls_have():
-    assert usual_count([927861, 927614, 927614, 927614, 927614, 928964]) == 927614
-
-
-def test_of_counts_that_are_equally_usual_the_smallest_is_taken():
-    assert usual_count([72581, 72498, 72574, 72498, 72574, 76988]) == 72498
-    assert usual_count([5, 4, 7]) == 4
+def test_what_a_process_counted_is_the_least_of_its_calls():
+    runs = [a_counted_run(0, [1591841, 1591782, 1591787]), a_counted_run(1, [1591841, 1591782, 1592241])]
+    assert counts_per_run(runs) == [1591782, 1591782]
+    assert summarise(runs, emulated=True).insns_per_call == 1591782
