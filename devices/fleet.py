@@ -90,6 +90,11 @@ class BaseSettings(_Strict):
     )
     target: TargetSettings | None = Field(None, description="a mapping of triple, cpu, features, num_cores and glibc")
 
+    @property
+    def cache_limit_bytes(self) -> int:
+        """How much hwloop keeps on the device."""
+        return self.cache_limit_mb * 1_000_000
+
 
 class TimedSettings(BaseSettings):
     """What a device has that takes times."""

@@ -61,6 +61,8 @@ class Compiler:
         )
         assert self.process.stdin and self.process.stdout
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
+        self._answer = select.poll()
+        self._answer.register(self._stdout, select.POLLIN)
 
     def compile(self, job: CompileJob) -> Compiled | Failure:
         """Compile a model; a crash, a hang or a lack of memory is a Failure, and a hang ends this process."""
@@ -69,8 +71,7 @@ class Compiler:
             (folder / REQUEST).write_text(json.dumps({**json.loads(job.request), "output": str(built)}))
             with contextlib.suppress(BrokenPipeError):  # it has ended: then there is no answer
                 self._stdin.write(f"{folder}\n".encode())
-            answered, _, _ = select.select([self._stdout], [], [], job.deadline_s)
-            if not answered:
+            if not self._answer.poll(job.deadline_s * 1000):
                 self.kill()
                 return Failure(FailureKind.BUILD, "TVM did not finish compiling by the deadline")
             status = self._status()
@@ -89,7 +90,8 @@ class Compiler:
         """End the process and all that it started, from any thread."""
         if self.usable:
             self._killed = True
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # another thread found its end just now
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process, close its files and wait for it."""

@@ -68,8 +68,8 @@ def open_session(device: Device, say: Callable[[str], None], deadline: Deadline 
 
         assert isinstance(transport, EmulatedTransport)
         counted_prefix = transport.counted_prefix
-    limit_bytes = settings.cache_limit_mb * 1_000_000
-    options = SessionOptions(settings.python or sys.executable, settings.cache_dir, counted_prefix, limit_bytes)
+    python = settings.python or sys.executable
+    options = SessionOptions(python, settings.cache_dir, counted_prefix, settings.cache_limit_bytes)
     session = DeviceSession(device.name, transport, options)
     try:
         session.open(deadline or Deadline.after(settings.connect_timeout_s))

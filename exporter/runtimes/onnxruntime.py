@@ -29,8 +29,8 @@ class OnnxRuntime:
 
         from hwloop.exporter.quantize.support import support_failure
 
-        failure = support_failure(self.name, onnx.load(model.path, format="protobuf", load_external_data=False))
         model.require_unchanged()
+        failure = support_failure(self.name, onnx.load(model.path, format="protobuf", load_external_data=False))
         if failure:
             return failure
         entry = ENTRY

@@ -79,7 +79,7 @@ def goods_of(
         )
     for note in built.notes:
         say(f"{workload.name}: {note}")
-    known = Known(workload.candidate, workload.quantization(), accuracy, measured(built, place.name, store))
+    known = Known(workload.candidate, workload.quantization, accuracy, measured(built, place.name, store))
     return Goods(workload.name, built, workload.inputs, place.target, wheels, _python(runtime, place), known)
 
 

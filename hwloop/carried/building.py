@@ -77,7 +77,7 @@ class _Builder:
             "target": asdict(self._target),
             "python": list(self._settings.python_version),
             "cache_dir": self._settings.cache_dir,
-            "cache_limit_bytes": self._settings.cache_limit_mb * 1_000_000,
+            "cache_limit_bytes": self._settings.cache_limit_bytes,
             "limits": self._settings.limits.model_dump(exclude_none=True),
             "protocol": asdict(self._protocol),
         }

@@ -77,7 +77,7 @@ def clean(
         session = open_session(device, say)
         try:
             session.lease(Owner.here("cleaning"), Deadline.after(0), wait=False, told=lambda holder: None)
-            limit_bytes = 0 if everything else device.settings.cache_limit_mb * 1_000_000
+            limit_bytes = 0 if everything else device.settings.cache_limit_bytes
             freed_bytes = session.trim(limit_bytes)
         finally:
             session.close()

@@ -138,7 +138,7 @@ class DeviceRun:
             self._timing.time_all(session, limits)
             if session.leased and not self._bench.stopped.is_set():
                 with suppress(InfrastructureError):  # all is measured, and the next session trims too
-                    session.trim(self.device.settings.cache_limit_mb * 1_000_000)
+                    session.trim(self.device.settings.cache_limit_bytes)
         finally:
             self._end_session()
             supplying.join()

@@ -185,7 +185,7 @@ class Preparer:
         blobs = [Blob(path, workload.inputs.digests[name]) for name, path in files.items()]
         self._archive.keep(artifact, files, workload.inputs.digest)
         right = workload.inputs.write_reference(self._inputs_folder)
-        self._archive.keep_reference(workload.model.digest, workload.inputs.digest, right, workload.quantization())
+        self._archive.keep_reference(workload.model.digest, workload.inputs.digest, right, workload.quantization)
         folder = artifact_folder(artifact)
         session.push([folder], blobs, Deadline.after(PUSH_S))
         resumed = None if self._job.fresh else self._store.unfinished(subject.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from hwloop.errors import UsageError
@@ -31,8 +32,9 @@ class Workload:
         shape = self.model.inputs[0].shape if self.model.inputs else ()
         return shape[0] if shape else 1
 
+    @cached_property
     def quantization(self) -> dict[str, str]:
-        """Return the scheme of each layer, by its name."""
+        """The scheme of each layer, by its name."""
         import onnx
 
         from hwloop.exporter.quantize.verify import scheme_of

@@ -139,7 +139,7 @@ class _Run:
                 kernels = self._tuner_for(target, session).tune([one.model for one in job.workloads], race)
             finally:
                 race.close()
-            session.trim(job.device.settings.cache_limit_mb * 1_000_000)
+            session.trim(job.device.settings.cache_limit_bytes)
             return kernels
         finally:
             session.close()

@@ -159,7 +159,7 @@ def measured(world):
     archive, inputs = ArtifactArchive(), workload.inputs
     archive.keep(artifact, inputs.write(world.folder / "inputs"), inputs.digest)
     right = inputs.write_reference(world.folder / "inputs")
-    archive.keep_reference(workload.model.digest, inputs.digest, right, workload.quantization())
+    archive.keep_reference(workload.model.digest, inputs.digest, right, workload.quantization)
     subject = replace(
         a_subject(device="box", runtime="tvm"),
         model="model",

@@ -32,7 +32,7 @@ SIZES = ResnetSizes(
 )
 TINY = resnet_space("tiny", "residual networks for tests", SIZES, 8)
 """
-QUICK = TimingProtocol(seconds=2.0, warmup_seconds=0.005, processes=1, relative_width=1.0)
+QUICK = TimingProtocol(seconds=2.0, warmup_seconds=0.1, processes=1, relative_width=1.0)
 # This machine has other work while tests run.
 BUSY = LimitSettings(foreign_load=1, waiting=1, frequency_moved=1, settle_s=0)
 LOCAL = Device("here", LocalDevice(transport="local", limits=BUSY))
@@ -81,8 +81,7 @@ def test_a_search_ends_in_a_front_that_was_measured_again(job, store):
     found = run(job, store, rounds.append)
     assert [one.trials for one in rounds] == [4, 8]
     assert len({trial.candidate for trial in found.trials}) == 8
-    # This machine has other work while tests run, and then a measurement may be of no use.
-    assert all(trial.values or "INVALID" in trial.failure for trial in found.trials)
+    assert all(trial.values for trial in found.trials), [trial.failure for trial in found.trials]
     assert found.front and found.closest is None
     for final in found.front:
         assert final.keeps
