@@ -15,6 +15,7 @@ SHARED = {
     "hwloop.errors",
     "hwloop.store",
     "hwloop.digests",
+    "hwloop.least_used",
     "hwloop.deadline",
     "hwloop.paths",
     "hwloop.packages",

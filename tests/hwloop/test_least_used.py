@@ -5,15 +5,14 @@ import time
 
 from hwloop.least_used import drop_least_used
 
-NOW = time.time()
-
 
 def entry(root, name, size_bytes, used_s_ago):
     folder = root / name
     folder.mkdir()
     (folder / "note").touch()
     (folder / "content").write_bytes(bytes(size_bytes))
-    os.utime(folder, (NOW - used_s_ago, NOW - used_s_ago))
+    used_s = time.time() - used_s_ago
+    os.utime(folder, (used_s, used_s))
     return folder
 
 
