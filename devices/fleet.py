@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from hwloop.devices.emulator.boards import BOARDS
 from hwloop.errors import UsageError
 from hwloop.paths import config_dir
-from hwloop.records import DeviceFacts, Limits, Target, usual_limits
+from hwloop.records import DeviceFacts, Limits, Target, TimingProtocol, usual_limits
 
 FILE_NAME = "devices.yaml"
 FILE_VARIABLE = "HWLOOP_DEVICES"
@@ -102,6 +102,7 @@ class TimedSettings(BaseSettings):
     limits: LimitSettings = Field(
         LimitSettings(), description=f"a mapping of {', '.join(LimitSettings.model_fields)} to numbers"
     )
+    full_speed: bool = Field(False, description="true where others may slow its processors unseen, else false")
 
 
 class LocalDevice(TimedSettings):
@@ -200,6 +201,12 @@ class Device:
                 f"device {self.name} does not run {runtime}",
                 remedy=f"It runs {', '.join(self.settings.runtimes)}: name one of these with -r.",
             )
+
+    def timing(self, protocol: TimingProtocol) -> TimingProtocol:
+        """Return how it is timed: by the protocol, but for what the file says."""
+        full_speed = isinstance(self.settings, TimedSettings) and self.settings.full_speed
+        threads = self.settings.threads or protocol.threads
+        return replace(protocol, threads=threads, full_speed=full_speed or protocol.full_speed)
 
     def limits(self, facts: DeviceFacts) -> Limits:
         """Return the limits by which its runs are judged: those of its kind, but for what the file says."""

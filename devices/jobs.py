@@ -12,7 +12,10 @@ from hwloop.records import Artifact, Conditions, Evidence, Failure, FailureKind,
 
 ONE_CALL = ProcessBudget(seconds=0.0, min_calls=1, max_calls=1)
 LARGEST = 2**63  # what the store holds
-WHOLE = ("throttled", "memory_available_bytes", "running", "processors", "involuntary_switches")
+WHOLE = (
+    *("throttled", "memory_available_bytes", "running", "processors"),
+    *("involuntary_switches", "full_speed_ns", "set_aside"),
+)
 LISTS = ("frequencies_mhz", "clocks_mhz", "temperatures_c")
 
 
@@ -56,10 +59,12 @@ def job_request(
     *,
     counted: bool,
     known_outputs: Collection[str],
+    full_speed_ns: int = 0,
 ) -> dict[str, object]:
     """Return the request that makes a zygote time `artifact` in one fresh process.
 
-    Where instructions are `counted` the budget is left out: requests that differ would make counts differ.
+    `full_speed_ns` is what earlier processes found (0: nothing yet), see devices/runner/pace.py. Where instructions are
+    `counted` it and the budget are left out: requests that differ would make counts differ.
     """
     spend = ONE_CALL if counted else budget
     return {
@@ -76,6 +81,8 @@ def job_request(
         "min_calls": spend.min_calls,
         "max_calls": spend.max_calls,
         "counted_calls": protocol.counted_calls if counted else 0,
+        "full_speed": int(protocol.full_speed and not counted),
+        "full_speed_ns": 0 if counted else full_speed_ns,
         "known_outputs": sorted(known_outputs),
         "deadline_s": protocol.process_deadline_s,
     }

@@ -11,7 +11,7 @@ from hwloop.errors import RunnerError
 from hwloop.records import Artifact, Failure, KernelCost, TimingProtocol
 
 # Keys of a job that a profile has not.
-NOT_ASKED = ("relative_width", "seconds", "min_calls", "max_calls", "counted_calls")
+NOT_ASKED = ("relative_width", "seconds", "min_calls", "max_calls", "counted_calls", "full_speed", "full_speed_ns")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .cache import within
 from .evidence import evidence
 from .facts import read_text
+from .pace import AnyPace, FullPace
 from .sampling import count_instructions, fastest_cpus, sample, warm_up
 from .watch import Watch
 
@@ -49,8 +50,10 @@ def work(runtime: Runtime, cache: Cache, job: dict[str, Any]) -> dict[str, Any]:
         warmup, steady = warm_up(runtime.call, job["warmup_seconds"])
         watch = Watch(cpus)
         watch.start()
-        result.update(warmup_ns=warmup, steady=steady, samples_ns=sample(runtime.call, job, watch.look))
-        result.update(during=watch.conditions(), instructions=[])
+        pace = FullPace(job["full_speed_ns"]) if job["full_speed"] else AnyPace()
+        samples, set_aside = sample(runtime.call, job, watch.look, pace)
+        conditions = {**watch.conditions(), "full_speed_ns": pace.full_speed_ns, "set_aside": set_aside}
+        result.update(warmup_ns=warmup, steady=steady, samples_ns=samples, during=conditions, instructions=[])
         result["peak_rss_bytes"] = peak_rss_bytes()
     result["after"] = evidence()
     result["before"] = before or result["after"]

@@ -103,6 +103,8 @@ REQUESTS: dict[str, dict[str, Form]] = {
         "min_calls": whole(0, 1 << 40),
         "max_calls": whole(1, 1 << 40),
         "counted_calls": whole(0, 1 << 20),
+        "full_speed": whole(0, 1),
+        "full_speed_ns": whole(0, 1 << 62),
     },
     "turns": run,
     "profile": {**run, "calls": whole(1, 10_000), "counted": whole(0, 1)},

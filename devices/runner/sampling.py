@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 from .facts import read_text
 from .failed import Failed
 from .median import middle
+from .pace import LEAST_KEPT, AnyPace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+ANY = AnyPace()
+MORE = 3  # times the seconds, while others slow the processor
 
 
 def fastest_cpus(count: int) -> list[int]:
@@ -64,21 +69,40 @@ def narrow(samples: Sequence[int], relative_width: float) -> bool:
     return ordered[high] - ordered[low] < relative_width * middle(ordered)
 
 
-def sample(call: Callable[[], None], job: dict[str, Any], look: Callable[[], None]) -> list[int]:
-    """Time calls until the job's stop rule holds; return every time in order. `look` is called between calls."""
-    samples: list[int] = []
+def sample(
+    call: Callable[[], None], job: dict[str, Any], look: Callable[[], None], pace: AnyPace = ANY
+) -> tuple[Sequence[int], int]:
+    """Time calls until the job's stop rule holds; return the times in order, and how many were set aside.
+
+    `pace` says which to keep. While it would keep too few of them, there may be four times the job's seconds; where it
+    does so at last, all are kept. `look` is called between calls.
+    """
+    every: list[int] = []
     end = time.perf_counter() + job["seconds"]
+    last = end + MORE * job["seconds"]
     next_check = max(1, job["min_calls"])
-    while len(samples) < job["max_calls"]:
-        samples.append(timed(call))
-        if time.perf_counter() >= end:
-            break
-        if len(samples) >= next_check:
-            look()
-            if narrow(samples, job["relative_width"]):
+    while len(every) < job["max_calls"]:
+        every.append(timed(call))
+        pace.note()
+        now = time.perf_counter()
+        if now >= end:
+            if now >= last or enough(pace.kept(every), every):
                 break
-            next_check = math.ceil(len(samples) * 1.25)
-    return samples
+            end = min(last, now + job["seconds"] / 4)
+        if len(every) >= next_check:
+            look()
+            kept = pace.kept(every)
+            if enough(kept, every) and narrow(kept, job["relative_width"]):
+                break
+            next_check = math.ceil(len(every) * 1.25)
+    kept = pace.kept(every)
+    kept = kept if enough(kept, every) else every
+    return kept, len(every) - len(kept)
+
+
+def enough(kept: Sequence[int], every: Sequence[int]) -> bool:
+    """Whether so many calls are kept that the others can be set aside."""
+    return len(kept) >= LEAST_KEPT * len(every)
 
 
 def clock_ns() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import hwloop
@@ -63,7 +63,7 @@ class _Builder:
         self._store = store
         self._observer = observer
         self._target = device.settings.target.record()
-        self._protocol = replace(job.protocol, threads=device.settings.threads or job.protocol.threads)
+        self._protocol = device.timing(job.protocol)
         self._archive = ArtifactArchive()
         self._provisioned: dict[str, ProvisionedRuntime] = {}
         last = [] if job.fresh else store.query(Filters(devices=[device.name], limit=1))
@@ -79,7 +79,7 @@ class _Builder:
             "cache_dir": self._settings.cache_dir,
             "cache_limit_bytes": self._settings.cache_limit_bytes,
             "limits": self._settings.limits.model_dump(exclude_none=True),
-            "protocol": asdict(self._protocol),
+            "protocol": self._protocol.as_json(),
         }
 
     def runtimes(self) -> dict[str, Folder]:

@@ -35,10 +35,12 @@ def process_table(one: Measurement) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     counted = any(run.instructions for run in one.runs)
-    for heading in (
+    paced = any(run.during.full_speed_ns for run in one.runs)
+    headings = [
         "process", "verdict", "calls", "instr/call" if counted else "median ms", "warm-up\ncalls", "load\nms",
         "peak\nMB", "max\n|err|", "others\ntook", "waited", "governor", "MHz", "°C", "throttled", "free\nmemory",
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for heading in [*headings, "set\naside"] if paced else headings:
         table.add_column(heading, justify="right")
     for run, found in zip(one.runs, process_findings(one), strict=True):
         before, during, after = run.before, run.during, run.after
@@ -59,6 +61,7 @@ def process_table(one: Measurement) -> RenderableType:
             _range(during.temperatures_c, 1) or _change(_digit(before.temperature_c), _digit(after.temperature_c)),
             _change(_hex(before.throttled), _hex(after.throttled)),
             units.size(after.memory_available_bytes),
+            *([f"{during.set_aside} calls"] if paced else []),
         )
     return table
 

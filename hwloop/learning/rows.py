@@ -1,4 +1,4 @@
-"""The measurements that may be learned from together: those of one device, runtime, version, threads and batch."""
+"""What may be learned from together: measurements of one device, runtime, version, threads, batch and way of timing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Scope:
     threads: int
     batch: int
     emulated: bool
+    full_speed: bool = False
 
     @property
     def unit(self) -> str:
@@ -79,7 +80,7 @@ class Rows:
 def rows_of(store: Store, device: str, runtime: str, *, threads: int = 1, batch: int = 1) -> Rows:
     """Return the newest valid measurement of each model.
 
-    Rows of different boards or runtime versions are never mixed: those like the newest count.
+    Rows of different boards, runtime versions or ways of timing are never mixed: those like the newest count.
 
     Raises:
         UsageError: there is none.
@@ -108,7 +109,8 @@ def find_rows(store: Store, device: str, runtime: str, *, threads: int = 1, batc
         return None
     version = scope.runtime_version
     rows = Models(store).training_rows(scope.device_identity, runtime, version, threads=threads, batch=batch)
-    newest = {(row.facts.digest, row.facts.inputs_digest): row for row in rows if _value(row) is not None}
+    alike = [row for row in rows if row.subject.full_speed is scope.full_speed]
+    newest = {(row.facts.digest, row.facts.inputs_digest): row for row in alike if _value(row) is not None}
     return Rows(scope, tuple(newest.values()), _left_out(scope, found, {row.measurement_id for row in rows}))
 
 

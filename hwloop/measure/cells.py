@@ -92,6 +92,11 @@ class Cell:
         """Digests of the outputs that were compared already."""
         return self._outputs.known
 
+    @property
+    def full_speed_ns(self) -> int:
+        """What its processes found of the processor's full speed; 0 for nothing."""
+        return min((run.during.full_speed_ns for run in self.runs if run.during.full_speed_ns), default=0)
+
     def take(self, device: str, result: JobResult) -> ProcessRun:
         """Return the run of a process, its outputs compared; it is kept here too.
 

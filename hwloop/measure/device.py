@@ -53,8 +53,7 @@ class DeviceRun:
         self._quiet = quiet
         self._patience = Patience(job.patience_s)
         self._shares = device.name in job.sharing
-        self._threads = device.settings.threads or job.protocol.threads
-        protocol = replace(job.protocol, threads=self._threads)
+        self._protocol = protocol = device.timing(job.protocol)
         bench = Bench(device.name, protocol, sharing, emulated=device.emulated, shares=self._shares)
         ledger = Ledger(device, protocol, store, bench, observer, [workload.name for workload in job.workloads])
         preparer = Preparer(device, job, protocol, store, quiet, inputs_folder, observer.say)
@@ -169,7 +168,7 @@ class DeviceRun:
         alone = "" if self._shares else self.device.name
         alike = replace(facts, identity="", disk_free_bytes=0, cache_dir="")
         settings, limits = self.device.settings, self.device.limits(facts)
-        parts = [alone, asdict(alike), asdict(target), settings.runtimes, self._threads, asdict(limits)]
+        parts = [alone, asdict(alike), asdict(target), settings.runtimes, self._protocol.as_json(), asdict(limits)]
         return digest_json([*parts, self.device.emulated])
 
     def _refuse_stand_in(self, facts: DeviceFacts) -> None:

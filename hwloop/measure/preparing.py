@@ -77,7 +77,7 @@ def subject_of(
         threads=protocol.threads,
         batch=workload.batch,
         emulated=device.emulated,
-        protocol=asdict(protocol),
+        protocol=protocol.as_json(),
     )
 
 

@@ -93,6 +93,7 @@ class Timing:
             counted=emulated,
             # Counted processes must be equal to the byte, so each of them returns its outputs.
             known_outputs=() if emulated else cell.known_outputs,
+            full_speed_ns=cell.full_speed_ns,
         )
         doing = f"{'counting' if emulated else 'timing'} {cell.workload.name} with {cell.key.runtime}"
         self._observer.progressed(self._device.name, doing, self._bench.share_done)

@@ -40,7 +40,9 @@ class Conditions:
     `clocks_mhz` (of the fastest timed processor), `temperatures_c` (of the hottest zone) and `throttled` (the bits of
     all moments together) were read between calls, in order. `foreign_s` is processor time that others took on
     the timed processors, the hypervisor's included; `waited_s` is how long the threads of this process were ready
-    and had no processor; both out of `window_s` on each of `cpus`.
+    and had no processor; both out of `window_s` on each of `cpus`. Where calls were timed at full speed only,
+    `full_speed_ns` is the shortest time of a loop that shows the processor's speed, and `set_aside` how many calls were
+    left out because it took longer right after them.
     """
 
     cpus: tuple[int, ...] = ()
@@ -51,6 +53,8 @@ class Conditions:
     foreign_s: float | None = None
     waited_s: float | None = None
     involuntary_switches: int | None = None
+    full_speed_ns: int | None = None
+    set_aside: int | None = None
 
     @property
     def foreign_share(self) -> float | None:

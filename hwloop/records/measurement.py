@@ -86,6 +86,11 @@ class Subject:
     protocol: Mapping[str, object]
 
     @property
+    def full_speed(self) -> bool:
+        """Whether only calls at the processor's full speed counted."""
+        return bool(self.protocol.get("full_speed"))
+
+    @property
     def key(self) -> str:
         """The digest of what makes two measurements the same; the model's name does not."""
         return digest_json(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from hwloop.digests import digest_json
 
@@ -15,6 +16,7 @@ class TimingProtocol:
     A measurement ends when at least `processes` fresh processes ran, `min_calls` calls were timed and the 95 %
     interval of the median is narrower than `relative_width` of it; or at `max_calls` calls or `seconds` of
     timed calls in all. On an emulated device each process counts the instructions of `counted_calls` calls.
+    `full_speed` leaves out calls while others slow the processor unseen, see devices/runner/pace.py.
     """
 
     processes: int = 3
@@ -27,6 +29,12 @@ class TimingProtocol:
     counted_calls: int = 6
     seed: int = 0
     process_deadline_s: float = 120.0
+    full_speed: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the protocol as it is stored; what is as it always was before is left out, so that digests stay."""
+        found = asdict(self)
+        return found if self.full_speed else {name: value for name, value in found.items() if name != "full_speed"}
 
     @classmethod
     def from_json(cls, found: Mapping[str, object]) -> TimingProtocol:
@@ -36,7 +44,7 @@ class TimingProtocol:
     @property
     def digest(self) -> str:
         """The content digest; equal digests mean comparable measurements."""
-        return digest_json(asdict(self))
+        return digest_json(self.as_json())
 
 
 @dataclass(frozen=True)

@@ -152,4 +152,6 @@ def conditions() -> SearchStrategy[Conditions]:
         foreign_s=shares,
         waited_s=shares,
         involuntary_switches=st.none() | st.integers(0, 1000),
+        full_speed_ns=st.none() | st.integers(1, 10**9),
+        set_aside=st.none() | st.integers(0, 1000),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ class SearchJob:
             "budget": self.budget,
             "batch": self.batch,
             "seed": self.seed,
-            "protocol": asdict(self.protocol),
+            "protocol": self.protocol.as_json(),
             "weights": self._weights(),
             "sizes": dict(self.sizes),
             "examples": self.examples,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwloop.devices.fleet import BundleDevice, Device, EmulatedDevice, Fleet, LocalDevice, SshDevice, load_fleet
 from hwloop.errors import ConfigError, Problem, UsageError
-from hwloop.records import DeviceFacts, Limits, usual_limits
+from hwloop.records import DeviceFacts, Limits, TimingProtocol, usual_limits
 
 SHIPPED = Path(__file__).parents[2] / "devices.yaml"
 
@@ -279,6 +279,32 @@ class TestLimits:
         assert problem.line == line
         assert problem.path.startswith("devices.a.limits")
         assert words in problem.remedy
+
+
+class TestTiming:
+    PROTOCOL = TimingProtocol(seconds=7.0, threads=2)
+
+    def of(self, entry: str) -> Device:
+        Path("devices.yaml").write_text(f"devices: {{a: {entry}}}")
+        return load_fleet().devices[0]
+
+    def test_is_by_the_protocol_where_the_file_says_nothing(self):
+        assert self.of("{transport: local}").timing(self.PROTOCOL) == self.PROTOCOL
+        assert self.of("{transport: emulated, board: pi4}").timing(self.PROTOCOL) == self.PROTOCOL
+
+    def test_threads_and_full_speed_are_the_devices_own(self):
+        device = self.of("{transport: local, threads: 4, full_speed: true}")
+        assert device.timing(self.PROTOCOL) == replace(self.PROTOCOL, threads=4, full_speed=True)
+
+    @pytest.mark.parametrize("entry", ["{transport: local, full_speed: 1}", "{transport: local, full_speed: maybe}"])
+    def test_full_speed_is_true_or_false(self, entry: str):
+        problem = the_problem_of(f"devices: {{a: {entry}}}")
+        assert problem.path == "devices.a.full_speed" and "`full_speed` is true where" in problem.remedy
+
+    def test_an_emulated_board_has_none(self):
+        assert (
+            "Known keys" in the_problem_of("devices: {a: {transport: emulated, board: pi4, full_speed: true}}").remedy
+        )
 
 
 class TestByHand:

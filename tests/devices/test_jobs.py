@@ -31,6 +31,8 @@ DURING = {
     "foreign_s": 0.3,
     "waited_s": None,
     "involuntary_switches": 4,
+    "full_speed_ns": 11_500,
+    "set_aside": 2,
 }
 GOOD = {
     "started_at": "2026-01-01T00:00:00.000+00:00",
@@ -85,7 +87,15 @@ def test_whatever_stands_in_a_field_of_the_evidence_the_only_error_is_runner_err
 
 @pytest.mark.parametrize(
     "change",
-    [{"window_s": 0}, {"window_s": None}, {"cpus": []}, {"cpus": None}, {"foreign_s": float("nan")}, {"odd": 1}],
+    [
+        {"window_s": 0},
+        {"window_s": None},
+        {"cpus": []},
+        {"cpus": None},
+        {"foreign_s": float("nan")},
+        {"odd": 1},
+        {"set_aside": 0.5},
+    ],
     ids=str,
 )
 def test_conditions_that_cannot_be_are_refused(change):

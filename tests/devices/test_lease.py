@@ -238,6 +238,7 @@ def sleeping_runtime(folder):
 JOB = {
     "op": "job", "artifact": "a" * 64, "entry": "m", "options": {}, "inputs": [], "outputs": [], "threads": 1,
     "warmup_seconds": 0, "relative_width": 0, "seconds": 1, "min_calls": 1, "max_calls": 1, "counted_calls": 0,
+    "full_speed": 0, "full_speed_ns": 0,
     "known_outputs": [], "deadline_s": 120,
 }  # fmt: skip
 

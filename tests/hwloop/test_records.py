@@ -80,3 +80,10 @@ def test_limits_do_not_make_another_measurement():
 
 def test_a_stored_protocol_of_another_version_is_read_as_far_as_it_is_known():
     assert TimingProtocol.from_json({"seconds": 9.0, "unheard_of": 1}) == TimingProtocol(seconds=9.0)
+
+
+def test_full_speed_makes_another_protocol_and_without_it_the_digest_is_what_it_was():
+    plain, full = TimingProtocol(), TimingProtocol(full_speed=True)
+    assert "full_speed" not in plain.as_json() and plain.digest != full.digest
+    assert TimingProtocol.from_json(full.as_json()) == full
+    assert TimingProtocol.from_json(plain.as_json()) == plain

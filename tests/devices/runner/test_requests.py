@@ -22,7 +22,16 @@ RUN = {
     "known_outputs": [],
     "deadline_s": 120.0,
 }
-JOB = {**RUN, "relative_width": 0.02, "seconds": 1.0, "min_calls": 64, "max_calls": 1000, "counted_calls": 0}
+JOB = {
+    **RUN,
+    "relative_width": 0.02,
+    "seconds": 1.0,
+    "min_calls": 64,
+    "max_calls": 1000,
+    "counted_calls": 0,
+    "full_speed": 0,
+    "full_speed_ns": 0,
+}
 OWNER = {"user": "anna", "host": "desk", "pid": 1, "doing": "measuring"}
 GOOD = [
     {"op": "facts"},

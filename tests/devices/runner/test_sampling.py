@@ -5,6 +5,7 @@ import time
 import pytest
 
 from hwloop.devices.runner.median import middle
+from hwloop.devices.runner.pace import AnyPace
 from hwloop.devices.runner.sampling import narrow, sample, warm_up
 
 JOB = {"seconds": 30.0, "min_calls": 10, "max_calls": 100, "relative_width": 0.0}
@@ -32,8 +33,8 @@ class Call:
 
 def test_every_call_up_to_the_most_is_timed():
     call = Call()
-    samples = sample(call, JOB, call.look)
-    assert len(samples) == call.count == 100
+    samples, set_aside = sample(call, JOB, call.look)
+    assert len(samples) == call.count == 100 and set_aside == 0
     assert all(time_ns > 0 for time_ns in samples)
 
 
@@ -45,14 +46,70 @@ def test_it_looks_where_the_stop_rule_is_checked_and_ever_more_rarely():
 
 def test_it_ends_once_the_median_is_known_narrowly_enough():
     call = Call(0.001)
-    samples = sample(call, {**JOB, "relative_width": 50.0}, call.look)
+    samples, _ = sample(call, {**JOB, "relative_width": 50.0}, call.look)
     assert len(samples) == 10 and call.looks == [10]
 
 
 def test_no_seconds_allow_one_call():
     call = Call()
-    assert len(sample(call, {**JOB, "seconds": 0.0}, call.look)) == 1
+    assert len(sample(call, {**JOB, "seconds": 0.0}, call.look)[0]) == 1
     assert call.looks == []
+
+
+class KeepsOneOf(AnyPace):
+    """Keeps one call of so many; notes how many calls there were."""
+
+    def __init__(self, share):
+        self.share = share
+        self.calls = 0
+
+    def note(self):
+        self.calls += 1
+
+    def kept(self, times):
+        return times[:: self.share]
+
+
+def test_what_is_set_aside_is_counted():
+    call = Call()
+    samples, set_aside = sample(call, JOB, call.look, KeepsOneOf(2))
+    assert (len(samples), set_aside) == (50, 50)
+
+
+def test_where_nearly_all_would_be_set_aside_none_is():
+    call = Call()
+    samples, set_aside = sample(call, JOB, call.look, KeepsOneOf(5))
+    assert (len(samples), set_aside) == (100, 0)
+
+
+def test_the_stop_rule_goes_by_what_is_kept():
+    """Calls that alternate between 1 and 5 ms are known narrowly only where one kind of them is set aside."""
+    job = {**JOB, "min_calls": 40, "relative_width": 0.8}
+    for share, ended in ((2, 40), (1, 100)):
+        call, pace = Call(), KeepsOneOf(share)
+
+        def alternate(call=call):
+            call.seconds = (0.001, 0.005)[call.count % 2]
+            call()
+
+        sample(alternate, job, call.look, pace)
+        assert call.count == ended
+
+
+def test_while_too_few_are_kept_it_goes_on_for_four_times_the_seconds():
+    call = Call(0.001)
+    started = time.perf_counter()
+    sample(call, {**JOB, "seconds": 0.05, "max_calls": 10_000}, call.look, KeepsOneOf(5))
+    assert 0.2 <= time.perf_counter() - started < 1.0
+    assert call.count > 1
+
+
+def test_once_enough_are_kept_it_ends_with_the_seconds():
+    call, pace = Call(0.001), KeepsOneOf(2)
+    started = time.perf_counter()
+    sample(call, {**JOB, "seconds": 0.05, "max_calls": 10_000}, call.look, pace)
+    assert 0.05 <= time.perf_counter() - started < 0.2
+    assert pace.calls == call.count
 
 
 def test_it_warms_up_until_two_windows_agree():

@@ -4,7 +4,7 @@ import pytest
 
 from hwloop.errors import UsageError
 from hwloop.learning.rows import find_rows, rows_of
-from hwloop.records import Verdict
+from hwloop.records import TimingProtocol, Verdict
 
 
 def test_rows_come_with_what_they_have_in_common(store, measured, networks):
@@ -21,6 +21,7 @@ def test_rows_come_with_what_they_have_in_common(store, measured, networks):
         ({"runtime_version": "1.0"}, "runtime version 1.0"),
         ({"threads": 2}, "threads 2"),
         ({"batch": 4}, "batch 4"),
+        ({"protocol": TimingProtocol(full_speed=True).as_json()}, "full speed True"),
     ],
 )
 def test_rows_that_differ_are_left_out_and_told(store, measured, networks, change, words):

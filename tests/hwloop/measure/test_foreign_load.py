@@ -90,3 +90,17 @@ def test_a_measurement_that_had_the_processor_is_not_blamed(measured_once):
 def test_the_limits_of_the_moment_are_stored_with_the_verdict(measured_once):
     limits = measured_once().limits
     assert limits is not None and limits.settle_s == 0
+
+
+def test_at_full_speed_the_calls_that_were_set_aside_are_counted_and_the_protocol_says_so(tmp_path):
+    workloads = load_workloads([perceptron(tmp_path / "mlp.onnx")], {}, {}, 0)
+    here = Device("local", LocalDevice(transport="local", limits=LimitSettings(settle_s=0), full_speed=True))
+    with Store.open(tmp_path / "m.sqlite") as store:
+        job = MeasureJob(workloads, [here], [OnnxRuntime()], PROTOCOL)
+        [found] = [store.get(one.id) for one in measure(job, store, Silent()).measurements]
+    assert found.subject.protocol["full_speed"] is True
+    assert found.summary.samples == sum(len(run.samples_ns) for run in found.runs) > 0
+    assert all(run.during.full_speed_ns > 0 and run.during.set_aside >= 0 for run in found.runs)
+    # What one process found, those after it know.
+    quickest = [run.during.full_speed_ns for run in found.runs]
+    assert quickest == sorted(quickest, reverse=True)
