@@ -9,6 +9,7 @@ from typing import Any
 from hwloop.devices.fleet import Device
 from hwloop.learning.fitting import Fitting
 from hwloop.learning.networks import CandidateNetworks
+from hwloop.learning.recipe import FeatureKind
 from hwloop.learning.rows import find_rows
 from hwloop.learning.totals import predicted
 from hwloop.records import Candidate
@@ -93,7 +94,7 @@ def foretell(
     rows = rows.of_candidates(candidates).without(unseen)
     if len(rows) < Fitting.least_rows:
         return {}
-    predictor = Fitting(seed=job.seed).fit(rows, validate=False)
+    predictor = Fitting(FeatureKind.BOTH, job.seed).fit(rows, validate=False)
     maker = CandidateNetworks(job.space, job.sizes, job.seed)
     networks = [network for candidate in best for network in maker.of(candidate)]
     figures, _ = predicted(predictor, networks)
