@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from hwloop.intervals import median_interval, percentile
 from hwloop.records import ProcessRun, Summary
 
+SLOWER = 1.25  # as in devices/runner/pace.py
+
 
 def summarise(runs: Sequence[ProcessRun], emulated: bool) -> Summary:
     """Return the figures of all runs together; on an emulated device instructions and no times."""
@@ -23,7 +25,7 @@ def summarise(runs: Sequence[ProcessRun], emulated: bool) -> Summary:
             output_max_abs_err=max_abs_err,
             insns_per_call=median(counts) if counts else None,
         )
-    groups = [run.samples_ns for run in runs if run.samples_ns]
+    groups = [run.samples_ns for run in at_full_speed(runs) if run.samples_ns]
     pooled = [sample for group in groups for sample in group]
     interval = median_interval(groups)
     p90, p99 = percentile(groups, 0.9), percentile(groups, 0.99)
@@ -39,6 +41,12 @@ def summarise(runs: Sequence[ProcessRun], emulated: bool) -> Summary:
         peak_rss_mb=peak_rss_mb,
         output_max_abs_err=max_abs_err,
     )
+
+
+def at_full_speed(runs: Sequence[ProcessRun]) -> list[ProcessRun]:
+    """Return the runs without those that found a far lower full speed than another one: they were slow throughout."""
+    quickest_ns = min((run.during.full_speed_ns for run in runs if run.during.full_speed_ns), default=0)
+    return [run for run in runs if (run.during.full_speed_ns or 0) <= SLOWER * quickest_ns]
 
 
 def _ms(nanoseconds: float | None) -> float | None:

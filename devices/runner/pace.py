@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 LOOP = range(600)  # some ten microseconds of work that touches no memory
 SLOWER = 1.25  # times what the loop takes at full speed; on a core that others share it takes more
 QUICKEST = 0.02  # of the loops are as quick as at full speed; the very quickest may be luck
-LEAST_KEPT = 0.25  # of the calls
 
 
 def loop_ns() -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .facts import read_text
 from .failed import Failed
 from .median import middle
-from .pace import LEAST_KEPT, AnyPace
+from .pace import AnyPace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ANY = AnyPace()
 MORE = 3  # times the seconds, while others slow the processor
+WANTED = 0.25  # of the calls are kept, or there are more seconds
 
 
 def fastest_cpus(count: int) -> list[int]:
@@ -74,8 +75,8 @@ def sample(
 ) -> tuple[Sequence[int], int]:
     """Time calls until the job's stop rule holds; return the times in order, and how many were set aside.
 
-    `pace` says which to keep. While it would keep too few of them, there may be four times the job's seconds; where it
-    does so at last, all are kept. `look` is called between calls.
+    `pace` says which to keep. While it keeps too few of them, there may be four times the job's seconds. `look` is
+    called between calls.
     """
     every: list[int] = []
     end = time.perf_counter() + job["seconds"]
@@ -96,13 +97,12 @@ def sample(
                 break
             next_check = math.ceil(len(every) * 1.25)
     kept = pace.kept(every)
-    kept = kept if enough(kept, every) else every
     return kept, len(every) - len(kept)
 
 
 def enough(kept: Sequence[int], every: Sequence[int]) -> bool:
-    """Whether so many calls are kept that the others can be set aside."""
-    return len(kept) >= LEAST_KEPT * len(every)
+    """Whether a process need not go on for more of them."""
+    return len(kept) >= WANTED * len(every)
 
 
 def clock_ns() -> int:

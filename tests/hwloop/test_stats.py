@@ -1,7 +1,11 @@
 """The figures of a measurement."""
 
+from dataclasses import replace
+
+import pytest
+
 from hwloop.stats import counts_per_run, relative_spread, summarise
-from hwloop.testing.records import a_counted_run, a_run
+from hwloop.testing.records import CALM, a_counted_run, a_run
 
 
 def test_the_figures_of_timed_runs():
@@ -53,3 +57,13 @@ def test_what_a_process_counted_is_the_least_of_its_calls():
     runs = [a_counted_run(0, [1591841, 1591782, 1591787]), a_counted_run(1, [1591841, 1591782, 1592241])]
     assert counts_per_run(runs) == [1591782, 1591782]
     assert summarise(runs, emulated=True).insns_per_call == 1591782
+
+
+def test_a_process_that_was_slow_throughout_counts_for_nothing():
+    slow, quick, as_quick = (
+        a_run(index, samples_ms=[value] * 30, during=replace(CALM, full_speed_ns=full_speed_ns, set_aside=0))
+        for index, (value, full_speed_ns) in enumerate([(9.0, 19_800), (5.0, 11_400), (5.2, 11_900)])
+    )
+    found = summarise([slow, quick, as_quick], emulated=False)
+    assert found.samples == 60 and found.median_ms == pytest.approx(5.1)
+    assert summarise([slow], emulated=False).median_ms == 9.0

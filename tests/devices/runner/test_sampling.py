@@ -76,12 +76,6 @@ def test_what_is_set_aside_is_counted():
     assert (len(samples), set_aside) == (50, 50)
 
 
-def test_where_nearly_all_would_be_set_aside_none_is():
-    call = Call()
-    samples, set_aside = sample(call, JOB, call.look, KeepsOneOf(5))
-    assert (len(samples), set_aside) == (100, 0)
-
-
 def test_the_stop_rule_goes_by_what_is_kept():
     """Calls that alternate between 1 and 5 ms are known narrowly only where one kind of them is set aside."""
     job = {**JOB, "min_calls": 40, "relative_width": 0.8}

@@ -99,7 +99,7 @@ def test_at_full_speed_the_calls_that_were_set_aside_are_counted_and_the_protoco
         job = MeasureJob(workloads, [here], [OnnxRuntime()], PROTOCOL)
         [found] = [store.get(one.id) for one in measure(job, store, Silent()).measurements]
     assert found.subject.protocol["full_speed"] is True
-    assert found.summary.samples == sum(len(run.samples_ns) for run in found.runs) > 0
+    assert 0 < found.summary.samples <= sum(len(run.samples_ns) for run in found.runs)
     assert all(run.during.full_speed_ns > 0 and run.during.set_aside >= 0 for run in found.runs)
     # What one process found, those after it know.
     quickest = [run.during.full_speed_ns for run in found.runs]
