@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from hwloop.devices.runner import sampling
 from hwloop.devices.runner.median import middle
 from hwloop.devices.runner.pace import AnyPace
 from hwloop.devices.runner.sampling import narrow, sample, warm_up
@@ -57,14 +58,10 @@ def test_no_seconds_allow_one_call():
 
 
 class KeepsOneOf(AnyPace):
-    """Keeps one call of so many; notes how many calls there were."""
+    """Keeps one call of so many."""
 
     def __init__(self, share):
         self.share = share
-        self.calls = 0
-
-    def note(self):
-        self.calls += 1
 
     def kept(self, times):
         return times[:: self.share]
@@ -76,34 +73,39 @@ def test_what_is_set_aside_is_counted():
     assert (len(samples), set_aside) == (50, 50)
 
 
-def test_the_stop_rule_goes_by_what_is_kept():
-    """Calls that alternate between 1 and 5 ms are known narrowly only where one kind of them is set aside."""
-    job = {**JOB, "min_calls": 40, "relative_width": 0.8}
-    for share, ended in ((2, 40), (1, 100)):
-        call, pace = Call(), KeepsOneOf(share)
+class Clock:
+    """Stands still but for calls, which take as many milliseconds as a script says, over and over."""
 
-        def alternate(call=call):
-            call.seconds = (0.001, 0.005)[call.count % 2]
-            call()
+    def __init__(self, monkeypatch, *script_ms):
+        self.script_ns = [round(value * 1e6) for value in script_ms]
+        self.now_ns = 0
+        self.calls = 0
+        monkeypatch.setattr(sampling, "time", self)
 
-        sample(alternate, job, call.look, pace)
-        assert call.count == ended
+    def perf_counter_ns(self):
+        return self.now_ns
 
+    def perf_counter(self):
+        return self.now_ns / 1e9
 
-def test_while_too_few_are_kept_it_goes_on_for_four_times_the_seconds():
-    call = Call(0.001)
-    started = time.perf_counter()
-    sample(call, {**JOB, "seconds": 0.05, "max_calls": 10_000}, call.look, KeepsOneOf(5))
-    assert 0.2 <= time.perf_counter() - started < 1.0
-    assert call.count > 1
+    def call(self):
+        self.now_ns += self.script_ns[self.calls % len(self.script_ns)]
+        self.calls += 1
 
 
-def test_once_enough_are_kept_it_ends_with_the_seconds():
-    call, pace = Call(0.001), KeepsOneOf(2)
-    started = time.perf_counter()
-    sample(call, {**JOB, "seconds": 0.05, "max_calls": 10_000}, call.look, pace)
-    assert 0.05 <= time.perf_counter() - started < 0.2
-    assert pace.calls == call.count
+@pytest.mark.parametrize(("share", "calls"), [(2, 40), (1, 100)])
+def test_the_stop_rule_goes_by_what_is_kept(monkeypatch, share, calls):
+    """Calls of 1 and 5 ms in turns are known narrowly where one kind of them is set aside."""
+    clock = Clock(monkeypatch, 1, 5)
+    sample(clock.call, {**JOB, "min_calls": 40, "relative_width": 0.1}, lambda: None, KeepsOneOf(share))
+    assert clock.calls == calls
+
+
+@pytest.mark.parametrize(("share", "calls"), [(4, 500), (5, 2000)])
+def test_while_too_few_are_kept_it_goes_on_for_up_to_four_times_the_seconds(monkeypatch, share, calls):
+    clock = Clock(monkeypatch, 1)
+    kept, set_aside = sample(clock.call, {**JOB, "seconds": 0.5, "max_calls": 10_000}, lambda: None, KeepsOneOf(share))
+    assert clock.calls == len(kept) + set_aside == calls
 
 
 def test_it_warms_up_until_two_windows_agree():
