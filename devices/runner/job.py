@@ -14,7 +14,7 @@ from .cache import within
 from .evidence import evidence
 from .facts import read_text
 from .pace import AnyPace, FullPace
-from .sampling import count_instructions, fastest_cpus, sample, warm_up
+from .sampling import count_instructions, fastest_cpus, sample, steady_heap, warm_up
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def work(runtime: Runtime, cache: Cache, job: dict[str, Any]) -> dict[str, Any]:
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
     counted = bool(job["counted_calls"])
     before = {} if counted else evidence()  # its text varies in length, and so the heap would
+    if counted:
+        steady_heap()
     load_start = time.perf_counter()
     runtime.load(within(folder, job["entry"]), job)
     load_ms = (time.perf_counter() - load_start) * 1000

@@ -130,6 +130,20 @@ class Counter:
         return self.count.value
 
 
+# Of <malloc.h>: when the heap's top is given back, by how much it grows, and what never lies in it.
+HEAP_SETTINGS = {-1: 1 << 30, -2: 64 << 20, -3: 32 << 20}  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, in bytes
+
+
+def steady_heap() -> None:
+    """Make the C library keep the memory that it once had, so that no call asks the kernel for some or gives it back.
+
+    Whether one would hangs on where the heap's top happens to be, which differs from process to process.
+    """
+    libc = ctypes.CDLL(None)
+    for setting, size_bytes in HEAP_SETTINGS.items():
+        libc.mallopt(setting, size_bytes)
+
+
 def spread_blocks() -> list[list[object]]:
     """Return objects of every size that Python's own allocator serves, with free places between them.
 

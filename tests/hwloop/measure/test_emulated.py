@@ -74,3 +74,13 @@ def test_an_emulated_device_never_shows_milliseconds(runs):
 def test_outputs_are_those_of_onnx_runtime_on_the_host(runs):
     for measurement in runs[0]:
         assert measurement.summary.output_max_abs_err < 1e-4
+
+
+def test_counts_of_equal_processes_agree_whatever_a_model_is_and_is_called(tmp_path):
+    """Names and sizes move what lies on the heap, and where it ends."""
+    shapes = [perceptron(tmp_path / f"{'m' * (5 + 8 * k)}.onnx", [17 + 2 * k, 32, 8], 1) for k in range(2)]
+    shapes += [conv_net(tmp_path / f"{'c' * (1 + 10 * k)}.onnx", 4 + 2 * k, 8) for k in range(3)]
+    workloads = load_workloads(shapes, {}, {}, seed=0)
+    with Store.open(tmp_path / "store.sqlite") as store:
+        outcome = measure(MeasureJob(workloads, [PI4], [OnnxRuntime()], TimingProtocol()), store, Silent())
+    assert [one.reasons for one in outcome.measurements] == [()] * len(shapes)
