@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .cache import within
-from .sampling import Counter, clock_ns, count_instructions, fastest_cpus, timed, warm_up
+from .sampling import Counter, clock_ns, count_instructions, fastest_cpus, steady_heap, timed, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,8 @@ def profile(runtime: Runtime, cache: Cache, job: dict[str, Any]) -> dict[str, An
         spec["path"] = cache.blob(spec["blob"])
     os.sched_setaffinity(0, fastest_cpus(job["threads"]))
     path, calls = within(cache.folder(job["artifact"]), job["entry"]), job["calls"]
+    if job["counted"]:
+        steady_heap()
     runtime.load(path, job)
     clock: Callable[[], int] = clock_ns
     if job["counted"]:
