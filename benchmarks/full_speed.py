@@ -25,7 +25,7 @@ from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
 from hwloop.measure import MeasureJob, measure
 from hwloop.measure.job import Silent
 from hwloop.measure.workload import load_workloads
-from hwloop.records import TimingProtocol, Verdict
+from hwloop.records import Measurement, TimingProtocol, Verdict
 from hwloop.store import Store
 from hwloop.testing.models import conv_net, perceptron
 
@@ -52,7 +52,7 @@ def main() -> None:
                 found = measure(MeasureJob(workloads, [here], [OnnxRuntime()], protocol, fresh=True), store, Silent())
                 seconds[way] += time.monotonic() - start
                 invalid[way] += sum(one.verdict is not Verdict.VALID for one in found.measurements)
-                medians[way].append([one.summary.median_ms or 0.0 for one in found.measurements])
+                medians[way].append([median_ms(one) for one in found.measurements])
     figures: dict[str, Any] = {
         way: {
             "spread_percent": statistics.fmean(map(spread_percent, zip(*medians[way], strict=True))),
@@ -65,6 +65,13 @@ def main() -> None:
     }
     pairs = zip(figures["full speed"]["median_ms"], figures["usual"]["median_ms"], strict=True)
     print(json.dumps({**figures, "ratio": [one / other for one, other in pairs]}))
+
+
+def median_ms(measurement: Measurement) -> float:
+    """Return the median; end the benchmark where nothing was timed."""
+    if measurement.summary.median_ms is None:
+        raise SystemExit(f"{measurement.subject.model}: {'; '.join(measurement.reasons)}")
+    return measurement.summary.median_ms
 
 
 def spread_percent(values: tuple[float, ...]) -> float:

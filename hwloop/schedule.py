@@ -181,12 +181,12 @@ class Schedule(Generic[C]):
 
     def _complete(self, state: _State) -> bool:
         protocol, processes = self._protocol, len(state.runs)
-        if processes < protocol.processes:
+        if self._emulated or processes >= MOST_PROCESSES * protocol.processes:
+            return processes >= protocol.processes
+        if sum(bool(run.samples_ns) for run in state.runs) < protocol.processes:
             return False
         return (
-            self._emulated
-            or processes >= MOST_PROCESSES * protocol.processes
-            or state.calls >= protocol.max_calls
+            state.calls >= protocol.max_calls
             or state.seconds >= NEARLY * protocol.seconds
             or (state.calls >= protocol.min_calls and self._narrow(state))
         )

@@ -44,9 +44,13 @@ def summarise(runs: Sequence[ProcessRun], emulated: bool) -> Summary:
 
 
 def at_full_speed(runs: Sequence[ProcessRun]) -> list[ProcessRun]:
-    """Return the runs without those that found a far lower full speed than another one: they were slow throughout."""
+    """Return the runs without those that were slow throughout: no call is left of them, or another was far quicker."""
     quickest_ns = min((run.during.full_speed_ns for run in runs if run.during.full_speed_ns), default=0)
-    return [run for run in runs if (run.during.full_speed_ns or 0) <= SLOWER * quickest_ns]
+    return [
+        run
+        for run in runs
+        if run.during.full_speed_ns is None or (run.samples_ns and run.during.full_speed_ns <= SLOWER * quickest_ns)
+    ]
 
 
 def _ms(nanoseconds: float | None) -> float | None:

@@ -21,7 +21,7 @@ from functools import cached_property
 from hwloop.intervals import least_samples
 from hwloop.records import Limits, Measurement, ProcessRun, Summary, TimingProtocol, Verdict
 from hwloop.records.evidence import LIVE_THROTTLE_BITS
-from hwloop.stats import counts_per_run, median, relative_spread
+from hwloop.stats import at_full_speed, counts_per_run, median, relative_spread
 
 TOLERATED = 0.4  # of the calls; one process of three, and two of five
 COUNT_TOLERANCE = 1e-6
@@ -200,8 +200,9 @@ def _weight(run: ProcessRun) -> int:
 
 
 def _too_few_processes(judged: Judged) -> str | None:
-    ran, asked = len(judged.runs), judged.protocol.processes
-    return None if ran >= asked else f"only {ran} of {asked} processes ran: measure again with --fresh"
+    ran, asked = len(at_full_speed(judged.runs)), judged.protocol.processes
+    how = " at full speed" if ran < len(judged.runs) else ""
+    return None if ran >= asked else f"only {ran} of {asked} processes ran{how}: measure again with --fresh"
 
 
 def _too_few_calls(judged: Judged) -> str | None:

@@ -13,6 +13,7 @@ from hwloop.cli.process_table import process_notes, process_table
 from hwloop.cli.table import STYLES, explanation
 from hwloop.intervals import percentile
 from hwloop.records import Measurement, Verdict
+from hwloop.stats import at_full_speed
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -44,7 +45,7 @@ def print_measurement(console: Console, one: Measurement) -> None:
         console.print(process_table(one))
         for line in process_notes(one):
             console.print(Text(line, STYLES[Verdict.INVALID]), soft_wrap=True)
-    samples = [sample / 1e6 for run in one.runs for sample in run.samples_ns]
+    samples = [sample / 1e6 for run in at_full_speed(one.runs) for sample in run.samples_ns]
     if samples:
         console.print()
         for line in histogram(samples):
@@ -124,7 +125,7 @@ def _percentile(one: Measurement, share: float) -> str:
     if value is not None:
         at_most = f", at most {units.milliseconds(bound)} (95 %)" if bound is not None else ""
         return f"{units.milliseconds(value)} ms{at_most}"
-    found = percentile([run.samples_ns for run in one.runs], share)
+    found = percentile([run.samples_ns for run in at_full_speed(one.runs)], share)
     calls = f"{one.summary.samples} calls"
     if found.effective_samples < one.summary.samples:
         calls += f", worth {found.effective_samples} independent ones,"

@@ -222,3 +222,19 @@ def test_the_share_done_grows_with_every_process():
         schedule.tell(cell, a_counted_run())
         shares.append(schedule.share_done)
     assert shares == sorted(shares) and (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+def test_a_process_that_kept_no_call_is_made_again_but_not_for_ever():
+    """Others may slow the processor all the time that it has."""
+    schedule = Schedule(TimingProtocol(processes=3, seconds=1.0))
+    schedule.add("cell")
+    runs = [a_run(0, []), *(a_run(index, [200.0] * 5) for index in (1, 2, 3))]
+    for run in runs:
+        assert schedule.next() == "cell"
+        schedule.tell("cell", run)
+    assert schedule.next() is None
+    schedule.add("never")
+    for index in range(12):
+        assert schedule.next() == "never"
+        schedule.tell("never", a_run(index, []))
+    assert schedule.next() is None

@@ -257,3 +257,14 @@ def test_more_calls_never_make_too_few(runs, which, more):
 def test_a_looser_limit_never_adds_a_reason(runs, name):
     looser = replace(LIMITS, **{name: getattr(LIMITS, name) * 2})
     assert len(judge(runs, limits=looser)[1]) <= len(judge(runs)[1])
+
+
+def test_processes_that_were_slow_throughout_do_not_count():
+    runs = three_runs(**during(full_speed_ns=11_400, set_aside=3))
+    assert judge(runs)[0] is Verdict.VALID
+    slow = replace(runs[0], **during(full_speed_ns=19_800, set_aside=0))
+    nothing_kept = replace(runs[0], samples_ns=(), **during(full_speed_ns=11_400, set_aside=900))
+    for run in (slow, nothing_kept):
+        verdict, reasons = judge([run, *runs[1:]])
+        assert verdict is Verdict.INVALID and "only 2 of 3 processes ran at full speed" in reasons[0]
+        assert judge([run, *runs])[0] is Verdict.VALID
