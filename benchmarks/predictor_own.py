@@ -53,6 +53,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="most seconds of timed calls a measurement takes")
     parser.add_argument("--width", type=float, default=0.02, help="relative width of the interval that ends one")
     parser.add_argument("--processes", type=int, default=3, help="fresh processes a measurement, at least")
+    parser.add_argument("--calls", type=int, default=64, help="calls a measurement, at least: fewer for slow networks")
+    parser.add_argument("--batch", type=int, default=20, help="candidates whose files lie on the disk at once")
     parser.add_argument("--seed", type=int, default=0, help="of the candidates")
     options = parser.parse_args()
     found = {
@@ -71,11 +73,17 @@ def measure(space: str, runtime: str, options: argparse.Namespace) -> dict[str, 
     candidates = draw_candidates(wanted)
     device = load_fleet(options.devices).select([options.device])[0]
     protocol = TimingProtocol(
-        processes=options.processes, seconds=options.seconds, relative_width=options.width, seed=options.seed
+        processes=options.processes,
+        seconds=options.seconds,
+        relative_width=options.width,
+        min_calls=options.calls,
+        seed=options.seed,
     )
     with Store.open(store_path()) as store:
         with Progress() as progress:
-            Measuring(store, device, RUNTIMES[runtime](), protocol, progress, seed=options.seed)(candidates)
+            measuring = Measuring(store, device, RUNTIMES[runtime](), protocol, progress, seed=options.seed)
+            for start in range(0, len(candidates), options.batch):
+                measuring(candidates[start : start + options.batch])
         rows = rows_of(store, device.name, runtime)
     train, test = set(candidates[: options.train]), set(candidates[options.train :])
     predictor = Fitting(FeatureKind(options.features)).fit(rows.of_candidates(train), validate=False)

@@ -6,22 +6,16 @@ These features are the same for every space and any ONNX file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log1p
+from math import ceil, log1p
 
 import numpy as np
 
 from hwloop.predictor.features import Features, KernelTable
 from hwloop.records import Kernel, KernelKind
 
-AMOUNTS = (
-    "operations",
-    "bytes",
-    "macs",
-    "element_operations",
-    "weight_bytes",
-    "read_bytes",
-    "written_bytes",
-)
+PLAIN = ("operations", "bytes", "element_operations", "weight_bytes", "read_bytes", "written_bytes")
+AMOUNTS = (*PLAIN, "vector_macs")
+VECTOR = 16  # lanes: of the widest vectors of 32-bit numbers in use (AVX-512); narrower ones divide it
 PRODUCTS = frozenset(
     [
         KernelKind.MATMUL,
@@ -59,7 +53,17 @@ def _kind(kernel: Kernel) -> str:
 
 
 def _amounts(kernel: Kernel) -> tuple[float, ...]:
-    return tuple(float(getattr(kernel, name)) for name in AMOUNTS)
+    return (*(float(getattr(kernel, name)) for name in PLAIN), _vector_macs(kernel))
+
+
+def _vector_macs(kernel: Kernel) -> float:
+    """Return the MACs of a product whose last vector of outputs is computed whole, as kernels of fixed tiles do."""
+    outputs = kernel.shape.get("n", 0)
+    if kernel.kind is KernelKind.DEPTHWISE_CONV:
+        outputs *= kernel.shape.get("groups", 1)
+    if kernel.kind not in PRODUCTS or outputs == 0:
+        return float(kernel.macs)
+    return kernel.macs * (ceil(outputs / VECTOR) * VECTOR) / outputs
 
 
 def _sums(kernels: Sequence[Kernel]) -> tuple[float, ...]:

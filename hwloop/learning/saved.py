@@ -26,7 +26,7 @@ from hwloop.predictor.ensemble import Ensemble
 from hwloop.predictor.transfer import Transfer
 from hwloop.scratch import scratch_folder
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had `macs` of kernels in place of `vector_macs`
 REMEDY = "Fit it again: hwloop predictor fit."
 
 

@@ -33,14 +33,33 @@ def test_the_table_has_each_kernel_with_its_kind_and_amounts():
     assert table.row.tolist() == [0, 0, 1]
     assert [table.kinds[kind] for kind in table.kind] == ["matmul/fp32", "softmax/fp32", "integer matmul/int8-static"]
     assert table.columns == AMOUNTS
-    assert table.values[0].tolist() == [544, 896, 512, 32, 512, 256, 128]
+    assert table.values[0].tolist() == [544, 896, 32, 512, 256, 128, 1024]
+
+
+def vector_macs(kernel):
+    table = graph_features([[kernel]]).kernels
+    return table.values[0, table.columns.index("vector_macs")]
+
+
+def test_a_product_computes_its_last_vector_of_outputs_whole():
+    assert vector_macs(INTEGER) == 4096  # 64 outputs are four vectors
+    assert vector_macs(PRODUCT) == 2 * PRODUCT.macs  # 8 outputs take a vector of 16
+
+
+def test_a_depthwise_convolution_has_its_channels_in_vectors():
+    shape = {"m": 49, "n": 1, "k": 9, "groups": 24, "window": 9, "stride": 1}
+    assert vector_macs(Kernel(KernelKind.DEPTHWISE_CONV, "fp32", shape, 49 * 9 * 24, 0, 0, 0, 0, 1)) == 49 * 9 * 32
+
+
+def test_what_is_no_product_has_its_macs():
+    assert vector_macs(SOFTMAX) == 0
 
 
 def test_totals_by_kind_are_a_vector_of_one_length_for_any_model():
     features = graph_features([[PRODUCT, SOFTMAX, PRODUCT], [INTEGER]])
     totals = features.with_totals(features.kernels.kinds)
     assert column(totals, "matmul/fp32:kernels").tolist() == [2, 0]
-    assert column(totals, "matmul/fp32:macs").tolist() == [1024, 0]
+    assert column(totals, "matmul/fp32:operations").tolist() == [1088, 0]
     other = graph_features([[SOFTMAX]]).with_totals(features.kernels.kinds)
     assert other.columns == totals.columns
 

@@ -39,7 +39,7 @@ def test_a_space_is_measured_learned_predicted_and_evaluated(run, tmp_path):
     status, out, err = run("fit", *QUICK, "--budget", 14, "--batch", 14, "--pool", 16, "-o", "p.json", "--json")
     assert status == 0, err
     fitted = json.loads(out)
-    assert (fitted["unit"], fitted["space"], fitted["threads"], fitted["schema"]) == ("ms", "vit-mini", 1, 1)
+    assert (fitted["unit"], fitted["space"], fitted["threads"], fitted["schema"]) == ("ms", "vit-mini", 1, 2)
     assert fitted["rows"] >= 12 and fitted["errors"]["rows"] == fitted["rows"]
 
     _, _, again = run("fit", *QUICK, "--budget", 14, "--batch", 14, "--pool", 16, "-o", "p.json")

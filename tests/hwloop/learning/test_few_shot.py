@@ -183,7 +183,7 @@ class TestBadInput:
             FewShot(sources=sources).fit(rows_of(store, "new", "onnxruntime"))
 
     def test_a_source_that_is_no_predictor(self, tmp_path):
-        (tmp_path / "p.json").write_text('{"schema": 1}')
+        (tmp_path / "p.json").write_text('{"schema": 2}')
         with pytest.raises(UsageError, match=r"p\.json: not a saved predictor"):
             load_sources([tmp_path / "p.json"])
 

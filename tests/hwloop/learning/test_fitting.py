@@ -53,7 +53,7 @@ def test_a_saved_predictor_predicts_the_same(predictor, networks, tmp_path):
         ('{"schema": 9}', "schema 9 is unknown"),
         ("[]", "schema None is unknown"),
         ("{", "not a saved predictor"),
-        ('{"schema": 1, "card": {}}', "not a saved predictor"),
+        ('{"schema": 2, "card": {}}', "not a saved predictor"),
     ],
 )
 def test_what_is_no_predictor_is_refused(tmp_path, text, words):
