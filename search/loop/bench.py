@@ -14,7 +14,7 @@ import onnxruntime
 
 from hwloop.devices.fleet import Device
 from hwloop.digests import digest_file
-from hwloop.errors import DeviceRestless, ModelError, UsageError
+from hwloop.errors import ModelError, UsageError
 from hwloop.measure import MeasureJob, Observer, measure_trusted
 from hwloop.measure.workload import load_workloads
 from hwloop.records import Candidate, Measurement, Verdict
@@ -25,6 +25,7 @@ from hwloop.search.evaluation import Evaluator
 from hwloop.search.exports import CandidateExporter
 from hwloop.search.goals import ACCURACY, SIZE
 from hwloop.search.loop.job import SearchJob
+from hwloop.search.loop.unrest import Unrest
 from hwloop.search.model_files import ModelFile, write_subnets
 from hwloop.search.spaces.registry import load_space
 from hwloop.search.tasks.registry import load_task
@@ -62,6 +63,7 @@ class Bench:
         self._store = store
         self._searches = Searches(store)
         self._watching = watching
+        self._unrest = Unrest()
         self._space = space = load_space(job.space)
         self._task_code = job.task_code()
         setting = space.setting(**job.sizes)
@@ -141,20 +143,9 @@ class Bench:
         if outcome.device_errors:
             raise outcome.device_errors[0]
         found = {(one.subject.model, one.subject.device): one for one in outcome.measurements}
-        self._refuse_unrest(found)
-        return found
-
-    def _refuse_unrest(self, found: dict[tuple[str, str], Measurement]) -> None:
-        """Raise DeviceRestless where a device's figures can mostly not be trusted: they would teach nothing."""
         for device in self._job.devices:
-            mine = [one for (_, name), one in found.items() if name == device.name]
-            doubtful = [one for one in mine if one.verdict is Verdict.INVALID]
-            if len(doubtful) > len(mine) / 2:
-                raise DeviceRestless(
-                    device.name,
-                    f"most of its figures cannot be trusted: {'; '.join(doubtful[0].reasons)}",
-                    remedy="End what else runs there, then give the same command: it goes on from here.",
-                )
+            self._unrest.watch(device.name, [one for (_, name), one in found.items() if name == device.name])
+        return found
 
     def _trial(self, one: _Exported, accuracy: float | None, measured: dict[tuple[str, str], Measurement]) -> Trial:
         devices = self._job.devices

@@ -1,0 +1,36 @@
+"""Devices whose figures can mostly not be trusted: they would teach a search nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hwloop.errors import DeviceRestless
+from hwloop.records import Measurement, Verdict
+
+LEAST_DOUBTFUL = 3  # figures in a row of batches: one of a batch of one says little
+
+
+class Unrest:
+    """Counts, device by device, the doubtful figures of batches that were mostly doubtful, one after the other."""
+
+    def __init__(self) -> None:
+        self._doubtful: Counter[str] = Counter()
+
+    def watch(self, device: str, batch: Sequence[Measurement]) -> None:
+        """Take note of a batch's measurements on a device, each already tried as often as is done.
+
+        Raises:
+            DeviceRestless: of this batch, or of those before it without a pause, too many are INVALID.
+        """
+        doubtful = [one for one in batch if one.verdict is Verdict.INVALID]
+        if len(doubtful) <= len(batch) / 2:
+            del self._doubtful[device]
+            return
+        self._doubtful[device] += len(doubtful)
+        if self._doubtful[device] >= LEAST_DOUBTFUL:
+            raise DeviceRestless(
+                device,
+                f"most of its figures cannot be trusted: {'; '.join(doubtful[0].reasons)}",
+                remedy="End what else runs there, then give the same command: it goes on from here.",
+            )
