@@ -7,7 +7,8 @@ Searches architectures and quantization together for accuracy and latency (or ta
 architecture first and its quantization after, with the same budget in all. Searches are told to stay as accurate as the
 largest subnet in fp32, but for `SLACK`, on the examples that they rank by. The best at no loss is the fastest candidate
 whose artifact is at least as accurate as that subnet on all examples for evaluation. Latency ratios
-come from `hwloop compare`: the two in turns on the device, with 99 % intervals. The last line is JSON.
+come from `hwloop compare`: the two in turns on the device, with 99 % intervals; of translators, each part by itself,
+weighted by its share of the largest one's latency. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ from hwloop.search.loop.bench import Bench
 from hwloop.search.loop.job import SearchJob
 from hwloop.search.loop.run import Found, Round, search
 from hwloop.search.spaces.registry import load_space
+from hwloop.search.subnets import Subnet
 from hwloop.store import Store
 
 SLACK = 0.002  # by how much a search's fewer examples may be wrong
-JUDGED = 20  # candidates of a search whose accuracy is told on all examples
 RUNTIMES = {"onnxruntime": OnnxRuntime, "tvm": Tvm}
 
 
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("-r", "--runtime", default="onnxruntime", choices=RUNTIMES)
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--examples", type=int, help="rank by the first so many; what is told is on all")
+    parser.add_argument("--judged", type=int, default=20, help="a search's fastest candidates that all examples judge")
     parser.add_argument("--strategy", default="guided")
     parser.add_argument("--seconds", type=float, default=1.0, help="most seconds of timed calls a measurement takes")
     parser.add_argument("--width", type=float, default=0.02, help="relative width of the interval that ends one")
@@ -85,10 +87,10 @@ def measured(options: argparse.Namespace, store: Store) -> dict[str, Any]:
     least = value(ranked, "accuracy") - SLACK
     job = replace(job, goal=Goal.parse("accuracy,latency", [f"accuracy>={least:.4f}"]))
     joint = search(job, bench, store, tell)
-    trials["found together"] = best_of(bench, job, joint, floor)
-    trials["architecture, then bits"] = in_two_stages(job, bench, store, floor)
+    trials["found together"] = best_of(bench, job, joint, floor, options.judged)
+    trials["architecture, then bits"] = in_two_stages(job, bench, store, floor, options.judged)
     with tempfile.TemporaryDirectory() as folder:
-        ratios = compared(trials, bench, Path(folder), options)
+        ratios = compared(trials, bench, store, Path(folder), options)
     errors = joint.prediction_errors
     within = 100 * sum(error <= 0.1 for error in errors) / len(errors) if errors else None
     rows = {name: {**(trial.values or {}), **ratios.get(name, {})} for name, trial in trials.items()}
@@ -122,50 +124,71 @@ def job_of(options: argparse.Namespace) -> SearchJob:
     )
 
 
-def in_two_stages(job: SearchJob, bench: Bench, store: Store, floor: float) -> Trial:
+def in_two_stages(job: SearchJob, bench: Bench, store: Store, floor: float, judged: int) -> Trial:
     """Search the architecture in fp32 with half the budget, then its quantization with the other half."""
     first = replace(job, schemes=(Scheme.FP32,), budget=job.budget // 2)
-    arch = best_of(bench, first, search(first, bench, store, tell), floor).candidate.arch
+    arch = best_of(bench, first, search(first, bench, store, tell), floor, judged).candidate.arch
     only = {name: (chosen,) for name, chosen in arch.choices.items()}
     second = replace(job, restricted=only, budget=job.budget - job.budget // 2)
-    return best_of(bench, second, search(second, bench, store, tell), floor)
+    return best_of(bench, second, search(second, bench, store, tell), floor, judged)
 
 
-def best_of(bench: Bench, job: SearchJob, found: Found, floor: float) -> Trial:
+def best_of(bench: Bench, job: SearchJob, found: Found, floor: float, judged: int) -> Trial:
     """Return the fastest candidate that is as accurate as the floor on all examples; else the most accurate one."""
     tried = sorted((trial for trial in found.trials if trial.values), key=lambda trial: value(trial, "latency"))
     likely = [trial for trial in tried if trial.values and job.goal.violation(trial.values) == 0]
     most = max(tried, key=lambda trial: value(trial, "accuracy"))
-    chosen = dict.fromkeys(trial.candidate for trial in [*likely[:JUDGED], most])
-    judged = [trial for trial in bench.trials(list(chosen)) if trial.values]
-    good = [trial for trial in judged if value(trial, "accuracy") >= floor]
+    chosen = dict.fromkeys(trial.candidate for trial in [*likely[:judged], most])
+    sure = [trial for trial in bench.trials(list(chosen)) if trial.values]
+    good = [trial for trial in sure if value(trial, "accuracy") >= floor]
     if good:
         return min(good, key=lambda trial: value(trial, "latency"))
-    return max(judged, key=lambda trial: value(trial, "accuracy"))
+    return max(sure, key=lambda trial: value(trial, "accuracy"))
 
 
 def compared(
-    trials: dict[str, Trial], bench: Bench, folder: Path, options: argparse.Namespace
+    trials: dict[str, Trial], bench: Bench, store: Store, folder: Path, options: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
-    """Return how much faster and smaller each is than the largest subnet in fp32."""
+    """Return how much faster and smaller each is than the largest subnet in fp32.
+
+    Parts are compared one by one, weighted by their shares of its latency; intervals as if all erred the same way.
+    """
     names = list(trials)
-    files = {}
-    for number, name in enumerate(names):
-        [subnet] = bench.export(trials[name].candidate)
-        files[name] = folder / f"{number}.onnx"
-        files[name].write_bytes(subnet.model.SerializeToString(deterministic=True))
+    files = {name: written(bench.export(trials[name].candidate), folder / str(names.index(name))) for name in names}
     base = names[0]
+    shares = shares_of(trials[base], bench, store)
     found: dict[str, dict[str, Any]] = {}
     for name in names[1:]:
-        words = ["compare", str(files[base]), str(files[name]), "-d", options.device, "-r", options.runtime, "--json"]
-        item = hwloop([*words, "--seconds", str(options.compare_seconds)], options)
-        low, high = item["ci99"]
+        ratio = low = high = 0.0
+        for share, old, new in zip(shares, files[base], files[name], strict=True):
+            words = ["compare", str(old), str(new), "-d", options.device, "-r", options.runtime, "--json"]
+            item = hwloop([*words, "--seconds", str(options.compare_seconds)], options)
+            ratio += share * item["ratio"]
+            low += share * item["ci99"][0]
+            high += share * item["ci99"][1]
         found[name] = {
-            "times_faster": 1 / item["ratio"],
+            "times_faster": 1 / ratio,
             "times_faster_interval": [1 / high, 1 / low],
             "times_smaller": value(trials[base], "size") / value(trials[name], "size"),
         }
     return found
+
+
+def written(subnets: Sequence[Subnet], folder: Path) -> list[Path]:
+    """Write a candidate's parts, and return their files."""
+    folder.mkdir()
+    files = [folder / f"{subnet.part}.onnx" for subnet in subnets]
+    for subnet, file in zip(subnets, files, strict=True):
+        file.write_bytes(subnet.model.SerializeToString(deterministic=True))
+    return files
+
+
+def shares_of(trial: Trial, bench: Bench, store: Store) -> list[float]:
+    """Return each part's share of a trial's latency, as often as it runs."""
+    medians = [store.get(found).summary.median_ms or 0.0 for found in trial.measurements]
+    repeats = [subnet.repeats for subnet in bench.export(trial.candidate)]
+    times = [median * often for median, often in zip(medians, repeats, strict=True)]
+    return [time / sum(times) for time in times]
 
 
 def hwloop(words: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
