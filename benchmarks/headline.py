@@ -38,8 +38,8 @@ from hwloop.search.goals import Goal
 from hwloop.search.loop.bench import Bench
 from hwloop.search.loop.job import SearchJob
 from hwloop.search.loop.run import Found, Round, search
+from hwloop.search.model_files import ModelFile, write_subnets
 from hwloop.search.spaces.registry import load_space
-from hwloop.search.subnets import Subnet
 from hwloop.store import Store
 
 SLACK = 0.002  # by how much a search's fewer examples may be wrong
@@ -154,14 +154,17 @@ def compared(
     Parts are compared one by one, weighted by their shares of its latency; intervals as if all erred the same way.
     """
     names = list(trials)
-    files = {name: written(bench.export(trials[name].candidate), folder / str(names.index(name))) for name in names}
+    files = {
+        name: write_subnets(trial.candidate, trial.candidate.space, bench.export(trial.candidate), folder)
+        for name, trial in trials.items()
+    }
     base = names[0]
-    shares = shares_of(trials[base], bench, store)
+    shares = shares_of(trials[base], files[base], store)
     found: dict[str, dict[str, Any]] = {}
     for name in names[1:]:
         ratio = low = high = 0.0
         for share, old, new in zip(shares, files[base], files[name], strict=True):
-            words = ["compare", str(old), str(new), "-d", options.device, "-r", options.runtime, "--json"]
+            words = ["compare", str(old.path), str(new.path), "-d", options.device, "-r", options.runtime, "--json"]
             item = hwloop([*words, "--seconds", str(options.compare_seconds)], options)
             ratio += share * item["ratio"]
             low += share * item["ci99"][0]
@@ -174,20 +177,11 @@ def compared(
     return found
 
 
-def written(subnets: Sequence[Subnet], folder: Path) -> list[Path]:
-    """Write a candidate's parts, and return their files."""
-    folder.mkdir()
-    files = [folder / f"{subnet.part}.onnx" for subnet in subnets]
-    for subnet, file in zip(subnets, files, strict=True):
-        file.write_bytes(subnet.model.SerializeToString(deterministic=True))
-    return files
-
-
-def shares_of(trial: Trial, bench: Bench, store: Store) -> list[float]:
+def shares_of(trial: Trial, files: Sequence[ModelFile], store: Store) -> list[float]:
     """Return each part's share of a trial's latency, as often as it runs."""
-    medians = [store.get(found).summary.median_ms or 0.0 for found in trial.measurements]
-    repeats = [subnet.repeats for subnet in bench.export(trial.candidate)]
-    times = [median * often for median, often in zip(medians, repeats, strict=True)]
+    summaries = [store.get(found, with_runs=False).summary for found in trial.measurements]
+    medians = [one.median_ms if one.insns_per_call is None else one.insns_per_call for one in summaries]
+    times = [median * file.repeats for median, file in zip(medians, files, strict=True) if median is not None]
     return [time / sum(times) for time in times]
 
 
