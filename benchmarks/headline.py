@@ -93,7 +93,9 @@ def measured(options: argparse.Namespace, store: Store) -> dict[str, Any]:
         ratios = compared(trials, bench, store, Path(folder), options)
     errors = joint.prediction_errors
     within = 100 * sum(error <= 0.1 for error in errors) / len(errors) if errors else None
-    rows = {name: {**(trial.values or {}), **ratios.get(name, {})} for name, trial in trials.items()}
+    rows = {
+        name: {**(trial.values or {"failure": trial.failure}), **ratios.get(name, {})} for name, trial in trials.items()
+    }
     return {
         "space": options.space,
         "task": options.task,
@@ -153,10 +155,10 @@ def compared(
 
     Parts are compared one by one, weighted by their shares of its latency; intervals as if all erred the same way.
     """
-    names = list(trials)
+    names = [name for name, trial in trials.items() if trial.values]
     files = {
-        name: write_subnets(trial.candidate, trial.candidate.space, bench.export(trial.candidate), folder)
-        for name, trial in trials.items()
+        name: write_subnets(trials[name].candidate, options.space, bench.export(trials[name].candidate), folder)
+        for name in names
     }
     base = names[0]
     shares = shares_of(trials[base], files[base], store)
@@ -211,6 +213,9 @@ def show(figures: dict[str, Any]) -> None:
     )
     for name, row in figures.items():
         if not isinstance(row, dict):
+            continue
+        if "failure" in row:
+            table.add_row(name, row["failure"])
             continue
         ends = row.get("times_faster_interval")
         faster = f"{row['times_faster']:.2f} ({ends[0]:.2f} to {ends[1]:.2f})" if ends else ""

@@ -3,8 +3,9 @@
     python benchmarks/predictor_own.py --space vit-mini --space hat-small --runtime onnxruntime --runtime tvm
     python benchmarks/predictor_own.py --device pi4 --space vit-mini --seconds 1   # emulated: instructions of a call
 
-Draws candidates of each space, uniformly, measures them (or takes them from the store), learns from the first
-`--train` and predicts the next `--test`, which the predictor has not seen. `coverage_percent` is the share of
+Draws `--train` and `--test` candidates of each space, uniformly, measures them or takes them from the store, and splits
+those that are VALID at random in the same proportion, `--splits` times: the predictor learns from one part and
+predicts the other, which it has not seen. Figures are means over the splits; `coverage_percent` is the share of
 measurements inside their 90 % intervals. Of candidates of several parts, each part is a row. `--policies` draws a
 quantization scheme for each block of a candidate, out of those that the runtime can run. The last line is JSON: each
 case under its name, and the means of all at the top.
@@ -25,7 +26,7 @@ from hwloop.cli.progress import Progress
 from hwloop.devices.fleet import load_fleet
 from hwloop.exporter.runtimes.onnxruntime import OnnxRuntime
 from hwloop.exporter.runtimes.tvm import Tvm
-from hwloop.learning.evaluating import on_unseen
+from hwloop.learning.evaluating import on_holdout
 from hwloop.learning.fitting import Fitting
 from hwloop.learning.measuring import Measuring
 from hwloop.learning.pool import Wanted, draw_candidates
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--devices", type=Path, help="the fleet file, in place of ./devices.yaml")
     parser.add_argument("--train", type=int, default=100, help="candidates to learn from")
     parser.add_argument("--test", type=int, default=30, help="candidates to predict")
+    parser.add_argument("--splits", type=int, default=10, help="random splits into the two")
     parser.add_argument("--features", default="kernels", choices=list(FeatureKind))
     parser.add_argument("--policies", action="store_true", help="draw quantization policies, too")
     parser.add_argument("--seconds", type=float, default=3.0, help="most seconds of timed calls a measurement takes")
@@ -85,9 +87,9 @@ def measure(space: str, runtime: str, options: argparse.Namespace) -> dict[str, 
             for start in range(0, len(candidates), options.batch):
                 measuring(candidates[start : start + options.batch])
         rows = rows_of(store, device.name, runtime)
-    train, test = set(candidates[: options.train]), set(candidates[options.train :])
-    predictor = Fitting(FeatureKind(options.features)).fit(rows.of_candidates(train), validate=False)
-    evaluation = on_unseen(predictor, rows.of_candidates(test))
+    share = options.test / (options.train + options.test)
+    fitting = Fitting(FeatureKind(options.features))
+    evaluation = on_holdout(fitting, rows.of_candidates(set(candidates)), share, options.splits)
     counts = {"trained": evaluation.trained, "tested": evaluation.tested, "unit": evaluation.unit}
     return {**counts, **evaluation.figures}
 
