@@ -18,8 +18,6 @@ TOLERANCES = {
     "float16": (1e-2, 2e-3),
     "bfloat16": (4e-2, 2e-2),
 }
-# A byte with a scale that hangs on the data is as fine as a bfloat16, and a sum's last bit decides which byte it is.
-DYNAMIC = TOLERANCES["bfloat16"]
 QUANTIZED_STEP = {"int8": 1, "uint8": 1}
 
 
@@ -65,19 +63,8 @@ def decode_outputs(outputs: Sequence[Output]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def tolerance_of(dtype: str, dynamic: bool = False) -> tuple[float, float]:
-    """Return by how much floats may differ: relatively, and as a share of the largest; integers by nothing.
-
-    `dynamic` says that the model quantizes activations by what they are, in any layer.
-    """
-    found = TOLERANCES.get(dtype, (0.0, 0.0))
-    return max(found, DYNAMIC) if dynamic and dtype in TOLERANCES else found
-
-
-def compare(reference: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray], *, dynamic: bool = False) -> Comparison:
+def compare(reference: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> Comparison:
     """Compare every output of the reference with what was got; NaN equals NaN, and infinities their like.
-
-    `dynamic` is as for `tolerance_of`.
 
     `max_abs_err` is the largest absolute difference of finite values; None where nothing could be compared, as
     with an empty reference, which nothing matches.
@@ -90,7 +77,7 @@ def compare(reference: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray], 
         if name not in got:
             messages.append(f"output {name!r} is missing")
             continue
-        error, message = _compare_one(name, right, got[name], dynamic)
+        error, message = _compare_one(name, right, got[name])
         if error is not None:
             errors.append(error)
         if message:
@@ -98,7 +85,7 @@ def compare(reference: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray], 
     return Comparison(not messages, max(errors) if errors else None, "; ".join(messages))
 
 
-def _compare_one(name: str, right: np.ndarray, found: np.ndarray, dynamic: bool) -> tuple[float | None, str]:
+def _compare_one(name: str, right: np.ndarray, found: np.ndarray) -> tuple[float | None, str]:
     import numpy as np
 
     if found.dtype != right.dtype or found.shape != right.shape:
@@ -119,7 +106,7 @@ def _compare_one(name: str, right: np.ndarray, found: np.ndarray, dynamic: bool)
     difference = np.abs(wide_right[finite] - wide_found[finite])
     if difference.size == 0:
         return 0.0, ""
-    relative, share = tolerance_of(kind, dynamic)
+    relative, share = TOLERANCES[kind]
     magnitude = np.abs(wide_right[finite])
     allowed = relative * magnitude + share * magnitude.max()
     worst = float(difference.max())

@@ -11,9 +11,9 @@ from hwloop.bundle.archive import names_below
 from hwloop.bundle.goods import Goods, Known
 from hwloop.bundle.shipped.verify import SCHEMA
 from hwloop.digests import digest_file
-from hwloop.exporter.compare import QUANTIZED_STEP, tolerance_of
+from hwloop.exporter.compare import QUANTIZED_STEP, TOLERANCES
 from hwloop.exporter.toolchain import needed_glibc
-from hwloop.records import Measurement, Scheme, TensorSpec
+from hwloop.records import Measurement, TensorSpec
 
 MODEL = "model"
 
@@ -31,7 +31,6 @@ def description(
     an input's name and an output's description.
     """
     artifact, target = goods.artifact, goods.target
-    dynamic = Scheme.INT8_DYNAMIC in (goods.known.quantization or {}).values()
     return {
         "schema": SCHEMA,
         "hwloop": hwloop.__version__,
@@ -57,9 +56,7 @@ def description(
             "glibc": list(glibc_floor(folder)),
         },
         "inputs": [{**spec.as_json(), "file": inputs[spec.name]} for spec in artifact.inputs],
-        "outputs": [
-            {**spec.as_json(), "file": file, "tolerance": tolerance(spec, dynamic)} for spec, file in outputs.items()
-        ],
+        "outputs": [{**spec.as_json(), "file": file, "tolerance": tolerance(spec)} for spec, file in outputs.items()],
         **_known(goods.known),
     }
 
@@ -82,9 +79,9 @@ def glibc_floor(folder: Path) -> tuple[int, int]:
     return max((needed_glibc(folder / name) for name in names_below(folder) if ".so" in name), default=(0, 0))
 
 
-def tolerance(spec: TensorSpec, dynamic: bool = False) -> dict[str, float]:
-    """Return how far an output may be from the reference, in the words of `verify.py`; as `tolerance_of`."""
-    relative, of_largest = tolerance_of(spec.dtype, dynamic)
+def tolerance(spec: TensorSpec) -> dict[str, float]:
+    """Return how far an output may be from the reference, in the words of `verify.py`."""
+    relative, of_largest = TOLERANCES.get(spec.dtype, (0.0, 0.0))
     return {"relative": relative, "of_largest": of_largest, "step": QUANTIZED_STEP.get(spec.dtype, 0)}
 
 

@@ -119,7 +119,7 @@ class _Builder:
         for note in built.notes:
             self._observer.say(f"{workload.name} with {runtime.name}: {note}")
         self._archive.keep(built, workload.inputs.write(folder), workload.inputs.digest)
-        return built_cell(subject, built, workload, folder)
+        return built_cell(subject, built, workload.inputs, folder)
 
     def _provision(self, runtime: Runtime) -> ProvisionedRuntime:
         if runtime.name not in self._provisioned:

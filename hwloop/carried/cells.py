@@ -12,7 +12,6 @@ from hwloop.devices.jobs import ONE_CALL, job_request
 from hwloop.digests import digest_bytes
 from hwloop.exporter.inputs import Inputs
 from hwloop.measure.cells import artifact_folder
-from hwloop.measure.workload import Workload
 from hwloop.records import Artifact, Failure, FailureKind, Subject, TimingProtocol
 
 # They are the job's, not a cell's, or are known on the device alone.
@@ -28,9 +27,8 @@ class CarriedCell:
     references: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def built_cell(subject: Subject, artifact: Artifact, workload: Workload, folder: Path) -> CarriedCell:
-    """Return the cell of an artifact of a workload, whose inputs' files are written into `folder`."""
-    inputs = workload.inputs
+def built_cell(subject: Subject, artifact: Artifact, inputs: Inputs, folder: Path) -> CarriedCell:
+    """Return the cell of an artifact; its inputs' files are written into `folder`."""
     pushed = artifact_folder(artifact)
     protocol = TimingProtocol.from_json(subject.protocol)
     request = job_request(artifact, pushed.digest, inputs.digests, protocol, ONE_CALL, counted=False, known_outputs=())
@@ -43,7 +41,6 @@ def built_cell(subject: Subject, artifact: Artifact, workload: Workload, folder:
         "folder": folder_json(pushed),
         "request": request,
         "reference": reference,
-        "dynamic": workload.is_dynamic,
     }
     return CarriedCell(document, blobs, contents)
 

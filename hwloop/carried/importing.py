@@ -103,7 +103,7 @@ def _cell(job: JobFile, cell: Mapping[str, Any], replies: Sequence[Mapping[str, 
     subject = subject_from(job.document, cell, facts.identity)
     if "failure" in cell:
         return _Cell(subject, (), failure_from(cell["failure"]), unbuilt=True)
-    outputs = Outputs(_reference(job, cell), cell.get("dynamic", False))
+    outputs = Outputs(_reference(job, cell))
     runs: list[ProcessRun] = []
     for reply in replies:
         result = parse_reply(subject.device, reply)

@@ -74,9 +74,7 @@ class FileContender:
 
     def _check(self, digest: str, outputs: Sequence[RawOutput] | None) -> bool | None:
         reference = self._workload.inputs.reference
-        if not reference or outputs is None:
-            return None
-        return compare(reference, decode_outputs(outputs), dynamic=self._workload.is_dynamic).match
+        return compare(reference, decode_outputs(outputs)).match if reference and outputs is not None else None
 
 
 class StoredContender:

@@ -31,9 +31,8 @@ class Outputs:
     Without a reference (the host lacks an operator) nothing is said of them.
     """
 
-    def __init__(self, reference: Mapping[str, np.ndarray], dynamic: bool) -> None:
+    def __init__(self, reference: Mapping[str, np.ndarray]) -> None:
         self._reference = reference
-        self._dynamic = dynamic
         self._compared: dict[str, Comparison | None] = {}
 
     @property
@@ -50,8 +49,7 @@ class Outputs:
         if result.outputs_digest not in self._compared:
             if result.outputs is None:
                 raise RunnerError(device, "the runner sent no outputs")
-            got = decode_outputs(result.outputs)
-            compared = compare(self._reference, got, dynamic=self._dynamic) if self._reference else None
+            compared = compare(self._reference, decode_outputs(result.outputs)) if self._reference else None
             self._compared[result.outputs_digest] = compared
         comparison = self._compared[result.outputs_digest]
         return ProcessRun(
@@ -87,7 +85,7 @@ class Cell:
     runs: list[ProcessRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._outputs = Outputs(self.workload.inputs.reference, self.workload.is_dynamic)
+        self._outputs = Outputs(self.workload.inputs.reference)
 
     @property
     def known_outputs(self) -> list[str]:

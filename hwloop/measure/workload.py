@@ -11,7 +11,7 @@ from hwloop.errors import UsageError
 from hwloop.exporter.costs import costs_of
 from hwloop.exporter.inputs import Inputs, make_inputs
 from hwloop.exporter.model import Model, load_model
-from hwloop.records import Candidate, Measurement, ModelFacts, Scheme
+from hwloop.records import Candidate, Measurement, ModelFacts
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,6 @@ class Workload:
 
         graph = onnx.load(self.model.path, format="protobuf", load_external_data=False)
         return {layer: scheme.value for layer, scheme in scheme_of(graph).items()}
-
-    @property
-    def is_dynamic(self) -> bool:
-        """Whether any layer quantizes its activations by what they are."""
-        return Scheme.INT8_DYNAMIC in self.quantization.values()
 
     def facts(self) -> ModelFacts:
         """Return what the model costs, told from its graph."""
