@@ -85,10 +85,11 @@ class CandidateExporter:
         return layer_names(self._supernet)
 
     def _quantized(self, model: onnx.ModelProto, policy: QuantPolicy) -> onnx.ModelProto:
-        schemes = {layer.name: policy.scheme(layer.name) for layer in layers_of(model)}
+        layers = layers_of(model)
+        schemes = {layer.name: policy.scheme(layer.name) for layer in layers}
         if all(scheme is Scheme.FP32 for scheme in schemes.values()):
             return model
-        static = {layer for layer, scheme in schemes.items() if scheme is Scheme.INT8_STATIC}
+        static = {layer.name for layer in layers if schemes[layer.name] is Scheme.INT8_STATIC and not layer.is_table}
         if not static.issubset(self._ranges.layers):
             self._calibrate(model)
         return quantize(model, QuantPolicy(schemes), self._ranges)
@@ -99,14 +100,14 @@ class CandidateExporter:
         They are those of the first covering subnet that has the layer, so they do not depend on which candidates came
         before; those of the model itself serve for layers that none has.
         """
-        wanted = {layer.name for layer in layers_of(model)}
+        wanted = _ranged(model)
         while not wanted.issubset(self._ranges.layers) and (arch := next(self._covering, None)):
             for subnet in self._subnets(arch):
                 self._calibrate_on(subnet.model)
         self._calibrate_on(model)
 
     def _calibrate_on(self, model: onnx.ModelProto) -> None:
-        if not {layer.name for layer in layers_of(model)}.issubset(self._ranges.layers):
+        if not _ranged(model).issubset(self._ranges.layers):
             found = calibrate(model, self._batches_for(model), self._method).layers
             self._ranges = Ranges({**found, **self._ranges.layers}, self._method)
 
@@ -114,6 +115,11 @@ class CandidateExporter:
         names = {value.name for value in model.graph.input}
         given = [batch for batch in self._batches if set(batch) == names]
         return given or [made_up(model, self._seed)]
+
+
+def _ranged(model: onnx.ModelProto) -> set[str]:
+    """Return the layers of a model that have ranges."""
+    return {layer.name for layer in layers_of(model) if not layer.is_table}
 
 
 def part_batches(samples: Samples, space: Space, supernet: Supernet, setting: Setting) -> list[Batch]:

@@ -23,7 +23,7 @@ class Genome:
 
     A group is a rule of a `QuantPolicy`: a layer, a block, or `*`. `needs` says which choices' values a group is there
     for; the others have none of its layers, and so no scheme for it. Two candidates are equal where their networks
-    are: what is not there, and what stays fp32, does not stand in a policy.
+    are: a policy says nothing of what is not there, nor of what stays fp32, unless a wider group's rule reaches it.
     """
 
     space: str
@@ -115,9 +115,11 @@ class Genome:
 
     def _candidate(self, genes: Arch) -> Candidate:
         arch = {name: value for name, value in genes.choices.items() if not name.startswith(SCHEME)}
-        policy = {
+        schemes = {
             name.removeprefix(SCHEME): Scheme(str(value))
             for name, value in genes.choices.items()
-            if name.startswith(SCHEME) and value != Scheme.FP32
+            if name.startswith(SCHEME)
         }
-        return Candidate(self.space, Arch(arch), QuantPolicy(policy))
+        rules = QuantPolicy({group: scheme for group, scheme in schemes.items() if scheme is not Scheme.FP32})
+        kept = {group: scheme for group, scheme in schemes.items() if scheme is not rules.scheme(group)}
+        return Candidate(self.space, Arch(arch), QuantPolicy({**rules.rules, **kept}))

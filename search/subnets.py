@@ -52,8 +52,12 @@ def run_subnet(supernet: Supernet, part: Part, inputs: Mapping[str, np.ndarray])
 
 
 def layer_names(supernet: Supernet) -> list[str]:
-    """Return the names of all layers that a policy can address: linear layers and convolutions, in their order."""
-    return [name for name, module in module_of(supernet).named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    """Return the names of all layers that a policy can address, in their order.
+
+    They are linear layers, convolutions and embeddings.
+    """
+    kinds = nn.Linear | nn.Conv2d | nn.Embedding
+    return [name for name, module in module_of(supernet).named_modules() if isinstance(module, kinds)]
 
 
 def module_of(supernet: Supernet) -> nn.Module:

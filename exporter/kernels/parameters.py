@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwloop.exporter.kernels.reading import Op
 from hwloop.exporter.kernels.roles import Role
+from hwloop.exporter.kernels.schemes import NARROW
 from hwloop.exporter.kernels.tensors import FLOATS
 from hwloop.exporter.kernels.uses import Uses
 from hwloop.exporter.kernels.work import right_side
@@ -32,6 +33,9 @@ def count_parameters(uses: Uses) -> int:
     graph = uses.graph
     found: dict[str, int] = {}
     for op in uses.ops:
+        if op.role is Role.GATHER and op.inputs[0] in graph.constants:
+            found[op.inputs[0]] = _in_table(uses, op)
+            continue
         if _scales(uses, op):
             continue
         weight = right_side(op) if op.role in (Role.MATMUL, Role.CONV) else ""
@@ -45,6 +49,15 @@ def count_parameters(uses: Uses) -> int:
             elif numbers > 1 and (constant.quantized or constant.dtype in FLOATS or name == weight):
                 found[name] = numbers
     return sum(found.values())
+
+
+def _in_table(uses: Uses, op: Op) -> int:
+    """Return how many trained numbers the table has that an operator looks up: none in a column of rows' scales."""
+    table = uses.graph.tensor(op.inputs[0])
+    if table.dtype in FLOATS:
+        return table.numel if table.size(-1) > 1 else 0
+    halved = any(reader.kind == "BitShift" for reader in uses.readers.get(op.outputs[0], ()))
+    return table.numel * (1 + halved) if table.dtype in NARROW else 0
 
 
 def _scales(uses: Uses, op: Op) -> bool:

@@ -25,6 +25,8 @@ def scheme_of(uses: Uses, op: Op) -> str:
     if op.kind == "MatMulNBits":
         return f"int{op.attributes.get('bits', 4)}-weight"
     dtype = _dtype(uses, op)
+    if op.role is Role.GATHER and dtype in NARROW:
+        return f"{dtype.lstrip('u')}-weight"
     if dtype in NARROW:
         return Scheme.INT8_STATIC.value
     if op.role in (Role.MATMUL, Role.CONV):

@@ -43,7 +43,7 @@ OBSERVERS: Mapping[CalibrationMethod, type[Observer]] = {
 def calibrate(
     model: onnx.ModelProto, batches: Iterable[Batch], method: CalibrationMethod | str = CalibrationMethod.MIN_MAX
 ) -> Ranges:
-    """Run a float model on batches, arrays by input name, and return the range of every layer.
+    """Run a float model on batches, arrays by input name, and return the range of every layer but tables.
 
     Batches are run one at a time and forgotten, so that there may be any number.
 
@@ -51,7 +51,7 @@ def calibrate(
         UsageError: there is no such method, no batch, or one does not fit the model or makes NaN or infinite numbers.
     """
     method = calibration_method(method)
-    layers = layers_of(model)
+    layers = [layer for layer in layers_of(model) if not layer.is_table]
     watched = sorted({tensor for layer in layers for tensor in (layer.input, layer.output)})
     session = _session(model, watched)
     observers = {tensor: OBSERVERS[method]() for tensor in watched}
@@ -111,7 +111,7 @@ def _run(place: str, session: Any, watched: Sequence[str], batch: Batch) -> dict
 
     computed = [name for name in watched if name not in batch]
     try:
-        values = session.run(computed, dict(batch))
+        values = session.run(computed, dict(batch)) if computed else []  # no name would mean every output
     except (state.Fail, state.InvalidArgument, state.RuntimeException) as error:
         raise UsageError(
             f"{place}: the model does not run on it: {str(error).strip()}", remedy="Give what the model takes."

@@ -37,9 +37,10 @@ def quantize_file(
     """
     model = load_model(path, shapes)
     graph = onnx.load(path, format="protobuf")
-    resolved = policy.resolved(layer.name for layer in layers_of(graph))
+    layers = layers_of(graph)
+    resolved = policy.resolved(layer.name for layer in layers)
     ranges = None
-    if Scheme.INT8_STATIC in resolved.values():
+    if any(resolved[layer.name] is Scheme.INT8_STATIC for layer in layers if not layer.is_table):
         sizes = {spec.name: spec.shape[0] if spec.shape else 1 for spec in model.inputs}
         batches = samples.batches(sizes) if samples else [make_inputs(model, seed).arrays]
         ranges = calibrate(graph, batches, method)

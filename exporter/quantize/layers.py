@@ -11,15 +11,16 @@ from onnx import TensorProto
 from hwloop.exporter.quantize.wiring import Wiring, attribute, is_standard
 
 ACTIVATIONS = ("Relu", "Clip")
+TABLE = "Gather"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A MatMul, Gemm or Conv with constant float32 weights; `index` is its node's place in the graph.
+    """A MatMul, Gemm or Conv with constant float32 weights, or a table; `index` is its node's place in the graph.
 
-    `input` is the tensor that feeds it, `result` the one it makes, with the bias in it, and `output` the one that
-    leaves it: behind a Relu or Clip, where nothing else reads what is before. `bias_index` is the place of the Add
-    that is a MatMul's bias.
+    A table is a Gather that looks up rows of a constant matrix: an embedding. `input` is the tensor that feeds a layer,
+    `result` the one it makes, with the bias in it, and `output` the one that leaves it: behind a Relu or Clip, where
+    nothing else reads what is before. `bias_index` is the place of the Add that is a MatMul's bias.
     """
 
     name: str
@@ -32,13 +33,18 @@ class Layer:
     result: str
     output: str
 
+    @property
+    def is_table(self) -> bool:
+        """Whether it looks rows up; a table takes no floats, so that quantizing it needs no range."""
+        return self.kind == TABLE
+
 
 def layers_of(model: onnx.ModelProto) -> list[Layer]:
     """Return a model's layers, in the order of its nodes.
 
-    A MatMul whose right side is a constant matrix, a Gemm and a Conv with constant weights and biases are layers; a
-    product of two computed sides, a Gemm that transposes its left side or adds a whole matrix, and what is inside an
-    If or Loop are none.
+    A MatMul whose right side is a constant matrix, a Gemm and a Conv with constant weights and biases are layers, and a
+    Gather of computed rows of a constant matrix that nothing else reads. A product of two computed sides, a Gemm that
+    transposes its left side or adds a whole matrix, and what is inside an If or Loop are none.
     """
     return find_layers(Wiring.of(model.graph))
 
@@ -64,6 +70,8 @@ def names_for(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
 
 
 def _is_layer(node: onnx.NodeProto, wiring: Wiring) -> bool:
+    if is_standard(node, TABLE):
+        return _is_table(node, wiring)
     if not is_standard(node, "MatMul", "Gemm", "Conv"):
         return False
     weight = wiring.constants.get(node.input[1])
@@ -81,8 +89,24 @@ def _is_layer(node: onnx.NodeProto, wiring: Wiring) -> bool:
     return vector and not attribute(node, "transA", 0)
 
 
+def _is_table(node: onnx.NodeProto, wiring: Wiring) -> bool:
+    table = wiring.constants.get(node.input[0])
+    if table is None or table.data_type != TensorProto.FLOAT or attribute(node, "axis", 0):
+        return False
+    # One column is no vector; a table that others read stays in memory as floats, whatever this node looks up.
+    return (
+        len(table.dims) == 2
+        and table.dims[1] > 1
+        and node.input[1] not in wiring.constants
+        and wiring.only_reader(node.input[0]) is not None
+    )
+
+
 def _layer(name: str, index: int, wiring: Wiring) -> Layer:
     node = wiring.nodes[index]
+    if node.op_type == TABLE:
+        indices, result = node.input[1], node.output[0]
+        return Layer(name, TABLE, index, indices, node.input[0], None, None, result, result)
     bias = (node.input[2] or None) if len(node.input) > 2 else None
     result, bias_index = node.output[0], None
     if node.op_type == "MatMul":

@@ -22,6 +22,7 @@ from hwloop.exporter.quantize.dynamic import DynamicWriter
 from hwloop.exporter.quantize.layers import find_layers
 from hwloop.exporter.quantize.ranges import Ranges
 from hwloop.exporter.quantize.static import StaticWriter
+from hwloop.exporter.quantize.tables import TableWriter
 from hwloop.exporter.quantize.verify import verify_policy
 from hwloop.exporter.quantize.versions import at_least
 from hwloop.exporter.quantize.wiring import Wiring
@@ -76,10 +77,11 @@ def _rewritten(
 ) -> onnx.ModelProto:
     layers = find_layers(wiring)
     activations = Activations.plan(
-        [layer for layer in layers if resolved[layer.name] is Scheme.INT8_STATIC], ranges, wiring
+        [layer for layer in layers if resolved[layer.name] is Scheme.INT8_STATIC and not layer.is_table], ranges, wiring
     )
     draft = Draft(model, wiring)
     static, dynamic, blocks = StaticWriter(draft, activations), DynamicWriter(draft), BlockWriter(draft, block_size)
+    tables = TableWriter(draft)
     by_index = {layer.index: layer for layer in layers}
     written_with_layer = {layer.bias_index for layer in layers if resolved[layer.name] is not Scheme.FP32}
     for index, node in enumerate(wiring.nodes):
@@ -88,9 +90,11 @@ def _rewritten(
         layer = by_index.get(index)
         bytes_read = activations.read_by(node, wiring)
         inputs = [static.read(name) if name in bytes_read else name for name in node.input]
-        scheme = resolved[layer.name] if layer else None
+        scheme = resolved[layer.name] if layer else Scheme.FP32
         if layer is None or scheme is Scheme.FP32:
             draft.keep(node, name=layer.name if layer else node.name, inputs=inputs)
+        elif layer.is_table:
+            tables.write(layer, scheme)
         elif scheme is Scheme.INT8_STATIC:
             static.write(layer, node)
         elif scheme is Scheme.INT8_DYNAMIC:

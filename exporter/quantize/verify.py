@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto
 
-from hwloop.exporter.quantize.layers import find_layers, names_for
+from hwloop.exporter.quantize.layers import TABLE, find_layers, names_for
 from hwloop.exporter.quantize.wiring import STANDARD, Wiring, is_standard
 from hwloop.records import Scheme
 
 BYTES = (TensorProto.INT8, TensorProto.UINT8)
 NIBBLES = (TensorProto.INT4, TensorProto.UINT4)
 VIEWS = ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "Identity")
+# What turns the rows of a table into floats; halves of bytes are taken apart first.
+ROWS = {"DequantizeLinear": Scheme.INT8_STATIC, "Cast": Scheme.INT8_DYNAMIC, "BitShift": Scheme.INT4_WEIGHT}
 # Operators that are a quantized layer in themselves: the place of the weights among the inputs, and the kind.
 INTEGER = {"MatMulInteger": (1, "MatMul"), "ConvInteger": (1, "Conv")}
 WHOLE = {
@@ -91,6 +93,9 @@ def _quantized(node: onnx.NodeProto, wiring: Wiring) -> tuple[str, Scheme | None
             return None
         dynamic = _made_by(node.input[0], "DynamicQuantizeLinear", wiring)
         return kind, Scheme.INT8_DYNAMIC if dynamic else Scheme.INT8_STATIC, ""
+    if is_standard(node, TABLE):
+        scheme_of_rows = _table_scheme(node, wiring)
+        return None if scheme_of_rows is None else (TABLE, scheme_of_rows, "")
     if not is_standard(node, "MatMul", "Gemm", "Conv"):
         return None
     weight = _dequantized_type(node.input[1], wiring, constant=True)
@@ -103,6 +108,15 @@ def _quantized(node: onnx.NodeProto, wiring: Wiring) -> tuple[str, Scheme | None
         return node.op_type, Scheme.INT8_STATIC, ""
     names = [TensorProto.DataType.Name(kind).lower() if kind is not None else "float" for kind in (weight, data)]
     return node.op_type, None, f"{names[0]} weights with {names[1]} activations"
+
+
+def _table_scheme(node: onnx.NodeProto, wiring: Wiring) -> Scheme | None:
+    """Return the scheme of a Gather that looks up rows of bytes that become floats; None for any other."""
+    table = wiring.constants.get(node.input[0])
+    if table is None or table.data_type not in BYTES or len(table.dims) != 2 or node.input[1] in wiring.constants:
+        return None
+    readers = {wiring.nodes[index].op_type for index in wiring.readers.get(node.output[0], ())}
+    return next((scheme for operator, scheme in ROWS.items() if operator in readers), None)
 
 
 def _dequantized_type(tensor: str, wiring: Wiring, constant: bool) -> int | None:

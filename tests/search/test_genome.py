@@ -96,6 +96,14 @@ def test_equal_networks_are_equal_candidates():
     )
 
 
+def test_a_block_inside_another_ones_name_keeps_its_own_scheme():
+    schemes = dict.fromkeys(["decoder", "decoder.layers.0"], (Scheme.FP32, INT8))
+    genome = Genome("nested", Choices((Choice("depth", (1,)),)), schemes)
+    found = {(one.policy.scheme("decoder.output"), one.policy.scheme("decoder.layers.0.up")) for one in genome.points()}
+    assert found == {(one, other) for one in (Scheme.FP32, INT8) for other in (Scheme.FP32, INT8)}
+    assert all(genome.canonical(one) == one for one in genome.points())
+
+
 def test_a_scheme_that_may_not_be_is_left_out():
     genome = replace(GENOME, schemes={"head": (Scheme.FP32, Scheme.INT4_WEIGHT)})
     assert genome.uniform(CHOICES.smallest, INT8) == Candidate("formula", CHOICES.smallest)

@@ -7,9 +7,11 @@ import pytest
 from hwloop.errors import UsageError
 from hwloop.exporter.quantize.layers import layers_of
 from hwloop.exporter.quantize.support import support_failure
-from hwloop.records import Candidate, Scheme
+from hwloop.exporter.quantize.verify import scheme_of
+from hwloop.records import Candidate, QuantPolicy, Scheme
 from hwloop.search.exports import CandidateExporter
 from hwloop.search.quantizable import genome_of
+from hwloop.search.spaces.bert import BertSizes, bert_space
 from hwloop.search.spaces.resnet import ResnetSizes, StageSizes, resnet_space
 from hwloop.search.spaces.vit import VitSizes, vit_space
 from hwloop.search.subnets import export_subnets
@@ -60,6 +62,17 @@ def test_four_bits_are_for_products_under_onnx_runtime_and_for_nothing_under_tvm
     assert not any(
         INT4 in schemes for group, schemes in genome_of(RESNET, ["onnxruntime"]).schemes.items() if group != "head"
     )
+
+
+def test_embeddings_have_a_scheme_of_their_own():
+    bert = bert_space("tiny-bert", "encoders for tests", BertSizes.of(2, 2, 64, 32, vocabulary=99))
+    genome = genome_of(bert, ["onnxruntime"])
+    assert genome.schemes["words"] == tuple(Scheme)
+    assert genome_of(bert, ["tvm"]).schemes["words"] == (Scheme.FP32, Scheme.INT8_DYNAMIC, Scheme.INT8_STATIC)
+    exporter = CandidateExporter(bert, bert.supernet(), bert.setting())
+    for scheme in Scheme:
+        (subnet,) = exporter.export(Candidate("tiny-bert", bert.choices.largest, QuantPolicy({"words": scheme})))
+        assert scheme_of(subnet.model)["words"] is scheme
 
 
 def test_the_whole_model_has_what_all_of_its_layers_can_run():

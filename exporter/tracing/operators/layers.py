@@ -78,7 +78,7 @@ def _batch_norm(
 
 
 def _embedding(call: Call, indices: Tensor, weight: Tensor, *_: Any, **__: Any) -> str:
-    return call.op("Gather", call.name(weight, "weight"), indices, axis=0)
+    return call.layer("Gather", call.name(weight, "weight"), indices, axis=0)
 
 
 def _attention(

@@ -1,5 +1,6 @@
 """Small named networks, as hwloop's own exporter writes them, and running them."""
 
+import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,8 +8,17 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+import tvm
 from onnx import TensorProto, helper, numpy_helper
+from tvm import relax
+from tvm.relax.frontend.onnx import from_onnx
 
+from hwloop.exporter.compiler.machine import machine_for
+from hwloop.exporter.compiler.pipeline import compile_module
+from hwloop.exporter.integer_convolutions import spell_out_convolutions
+from hwloop.records import Target
+
+HOST = Target(f"{platform.machine()}-linux-gnu", "generic" if platform.machine() == "aarch64" else "x86-64")
 ENCODER = [f"encoder.0.{name}" for name in ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.fc1", "ffn.fc2")]
 
 
@@ -125,6 +135,20 @@ def run() -> Callable[..., np.ndarray]:
     def compute(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
         session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         return session.run(None, {"x": x})[0]
+
+    return compute
+
+
+@pytest.fixture
+def by_tvm() -> Callable[..., np.ndarray]:
+    """Return a function that gives the output that TVM computes with hwloop's passes."""
+
+    def compute(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
+        model = onnx.load_from_string(model.SerializeToString())
+        spell_out_convolutions(model.graph)
+        target = tvm.target.Target({"kind": "llvm", "mtriple": HOST.triple, "mcpu": HOST.cpu, "num-cores": 1})
+        compiled = compile_module(from_onnx(model, keep_params_in_input=False), target, machine_for(HOST))
+        return relax.VirtualMachine(compiled.executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
 
     return compute
 

@@ -5,15 +5,9 @@ import platform
 import numpy as np
 import onnx
 import pytest
-import tvm
-from tvm import relax
-from tvm.relax.frontend.onnx import from_onnx
 
 from hwloop.deadline import Deadline
 from hwloop.exporter.compile_cache import CompileCache
-from hwloop.exporter.compiler.machine import machine_for
-from hwloop.exporter.compiler.pipeline import compile_module
-from hwloop.exporter.integer_convolutions import spell_out_convolutions
 from hwloop.exporter.model import load_model
 from hwloop.exporter.quantize.calibrate import calibrate
 from hwloop.exporter.quantize.quantize import quantize
@@ -30,14 +24,6 @@ def saved(tmp_path, model, rules, batches=()):
     path = tmp_path / "model.onnx"
     onnx.save(quantize(model, QuantPolicy(rules), calibrate(model, batches) if batches else None), path)
     return load_model(path)
-
-
-def by_tvm(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
-    model = onnx.load_from_string(model.SerializeToString())
-    spell_out_convolutions(model.graph)
-    target = tvm.target.Target({"kind": "llvm", "mtriple": HOST.triple, "mcpu": HOST.cpu, "num-cores": 1})
-    compiled = compile_module(from_onnx(model, keep_params_in_input=False), target, machine_for(HOST))
-    return relax.VirtualMachine(compiled.executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
 
 
 # ── what cannot be run ──
@@ -89,7 +75,7 @@ def test_what_can_be_run_is_built(tmp_path, encoder, batches):
 
 @BYTES
 @pytest.mark.parametrize("rank", [2, 3])
-def test_a_product_agrees_to_a_quantization_step(linear, batches, run, scheme, rank):
+def test_a_product_agrees_to_a_quantization_step(linear, batches, run, by_tvm, scheme, rank):
     model = linear(rank=rank)
     x = batches(model)[0]["x"]
     quantized = quantize(model, QuantPolicy({"fc": scheme}), calibrate(model, batches(model)))
@@ -101,7 +87,7 @@ def test_a_product_agrees_to_a_quantization_step(linear, batches, run, scheme, r
 
 @BYTES
 @pytest.mark.parametrize("groups", [1, 8])
-def test_a_convolution_agrees_to_a_quantization_step(net, batches, run, scheme, groups):
+def test_a_convolution_agrees_to_a_quantization_step(net, batches, run, by_tvm, scheme, groups):
     graph = net([1, 8, 12, 12])
     model = graph.model(graph.op("Relu", graph.conv("conv", "x", 8, 16, stride=2, groups=groups)))
     x = batches(model)[0]["x"]
@@ -112,7 +98,7 @@ def test_a_convolution_agrees_to_a_quantization_step(net, batches, run, scheme, 
     assert np.abs(found - wanted).max() <= 1.01 * step
 
 
-def test_networks_agree_as_closely_as_with_the_float_one(encoder, batches, run):
+def test_networks_agree_as_closely_as_with_the_float_one(encoder, batches, run, by_tvm):
     x = batches(encoder)[0]["x"]
     quantized = quantize(encoder, QuantPolicy({"*": "int8-static"}), calibrate(encoder, batches(encoder)))
     wanted = run(quantized, x)
