@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hwloop.errors import DeviceRestless
 from hwloop.records import Measurement, Verdict
+from hwloop.verdict import OUTPUTS_DIFFER
 
 LEAST_DOUBTFUL = 3  # figures in a row of batches: one of a batch of one says little
 
@@ -20,11 +21,14 @@ class Unrest:
     def watch(self, device: str, batch: Sequence[Measurement]) -> None:
         """Take note of a batch's measurements on a device, each already tried as often as is done.
 
+        Networks that a runtime computes wrongly are no sign of unrest: they are wrong on a calm device, too.
+
         Raises:
             DeviceRestless: of this batch, or of those before it without a pause, too many are INVALID.
         """
-        doubtful = [one for one in batch if one.verdict is Verdict.INVALID]
-        if len(doubtful) <= len(batch) / 2:
+        timed = [one for one in batch if not _is_wrong(one)]
+        doubtful = [one for one in timed if one.verdict is Verdict.INVALID]
+        if len(doubtful) <= len(timed) / 2:
             del self._doubtful[device]
             return
         self._doubtful[device] += len(doubtful)
@@ -34,3 +38,7 @@ class Unrest:
                 f"most of its figures cannot be trusted: {'; '.join(doubtful[0].reasons)}",
                 remedy="End what else runs there, then give the same command: it goes on from here.",
             )
+
+
+def _is_wrong(measurement: Measurement) -> bool:
+    return any(reason.startswith(OUTPUTS_DIFFER) for reason in measurement.reasons)

@@ -7,14 +7,16 @@ from hwloop.records import Measurement, Verdict
 from hwloop.records.measurement import Summary
 from hwloop.search.loop.unrest import Unrest
 from hwloop.testing.records import a_subject
+from hwloop.verdict import OUTPUTS_DIFFER
 
 
-def figure(verdict):
-    reasons = ("foreign load",) if verdict is Verdict.INVALID else ()
+def figure(verdict, *reasons):
     return Measurement("01", "", a_subject(), verdict, reasons, Summary(samples=9))
 
 
-VALID, DOUBTFUL, FAILED = (figure(verdict) for verdict in (Verdict.VALID, Verdict.INVALID, Verdict.FAILED))
+VALID, FAILED = figure(Verdict.VALID), figure(Verdict.FAILED)
+DOUBTFUL = figure(Verdict.INVALID, "foreign load")
+WRONG = figure(Verdict.INVALID, f"{OUTPUTS_DIFFER} from the fp32 reference")
 
 
 @pytest.fixture
@@ -47,6 +49,13 @@ def test_a_good_batch_forgives(unrest):
     unrest.watch("pi", [DOUBTFUL, DOUBTFUL])
     unrest.watch("pi", [VALID])
     unrest.watch("pi", [DOUBTFUL, DOUBTFUL])
+
+
+def test_networks_that_are_computed_wrongly_do_not_count(unrest):
+    unrest.watch("pi", [WRONG] * 9)
+    unrest.watch("pi", [WRONG, WRONG, DOUBTFUL])
+    with pytest.raises(DeviceRestless, match="foreign load"):
+        unrest.watch("pi", [WRONG, WRONG, DOUBTFUL, DOUBTFUL])
 
 
 def test_devices_are_counted_apart(unrest):
