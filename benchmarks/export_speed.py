@@ -79,11 +79,11 @@ def mixed_policy(layers: list[str], random: Random) -> QuantPolicy:
 
 
 def int4_policy(space: Space) -> QuantPolicy:
-    """Return 4-bit weights for all linear layers; no runtime has a kernel for convolutions of such."""
-    outline = space.outline()
+    """Return 4-bit weights for all linear layers and embeddings; no runtime has a kernel for convolutions of such."""
+    outline, kinds = space.outline(), torch.nn.Linear | torch.nn.Embedding
     assert isinstance(outline, torch.nn.Module)
-    linear = [name for name, module in outline.named_modules() if isinstance(module, torch.nn.Linear)]
-    return QuantPolicy(dict.fromkeys(linear, Scheme.INT4_WEIGHT))
+    names = [name for name, module in outline.named_modules() if isinstance(module, kinds)]
+    return QuantPolicy(dict.fromkeys(names, Scheme.INT4_WEIGHT))
 
 
 def candidates_of(space: Space, name: str, count: int, random: Random, *, mixed: bool) -> list[Candidate]:
