@@ -10,10 +10,12 @@ import onnx
 from hwloop.exporter.quantize.verify import found_layers
 from hwloop.records import Failure, FailureKind, Scheme
 
-ANY = ""
 # (runtime, scheme, kind of layer) and why not.
 GAPS = {
-    ("tvm", Scheme.INT4_WEIGHT, ANY): "TVM's ONNX frontend has no DequantizeLinear with blocks",
+    **dict.fromkeys(
+        [("tvm", Scheme.INT4_WEIGHT, kind) for kind in ("MatMul", "Gemm", "Conv")],
+        "TVM's ONNX frontend has no DequantizeLinear with blocks",
+    ),
     ("onnxruntime", Scheme.INT4_WEIGHT, "Conv"): (
         "ONNX Runtime has 4-bit kernels for matrix products alone, and would unpack the weights in each call"
     ),
@@ -34,7 +36,7 @@ def unsupported(runtime: str, resolved: Mapping[str, Scheme], kinds: Mapping[str
     """Return the layers that a runtime cannot run as resolved; `kinds` are those of `layers_of`, by name."""
     found = []
     for layer, scheme in resolved.items():
-        why = GAPS.get((runtime, scheme, ANY)) or GAPS.get((runtime, scheme, kinds[layer]))
+        why = GAPS.get((runtime, scheme, kinds[layer]))
         if why:
             found.append(Unsupported(layer, scheme, why))
     return found

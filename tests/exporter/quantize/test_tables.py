@@ -100,7 +100,7 @@ def test_a_table_of_bytes_that_is_no_vectors_is_none_either(net):
     assert scheme_of(graph.model(graph.op("Not", graph.op("Equal", looked_up, looked_up)))) == {}
 
 
-@pytest.mark.parametrize("scheme", [Scheme.INT8_STATIC, Scheme.INT8_DYNAMIC])
+@QUANTIZED
 def test_tvm_looks_up_the_same_vectors(net, run, by_tvm, scheme):
     quantized = quantize(lookup(net), QuantPolicy({"words": scheme}))
     assert np.allclose(by_tvm(quantized, places()), run(quantized, places()), atol=1e-6)
