@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from hwloop.exporter.integer_ranges import MASK_WORD, integer_hints
 from hwloop.exporter.model import Model
 from hwloop.exporter.numpy_types import numpy_type
 from hwloop.exporter.reference import OperatorMissing, Reference
+from hwloop.exporter.rounding import surest
 from hwloop.records import TensorSpec
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ def make_inputs(model: Model, seed: int, given: Mapping[str, Path] | None = None
     """Make an input of the right type and shape for each of a model's inputs, and run the reference on them.
 
     Floats are drawn from N(0, 1). Integers come from the range that the graph shows (the rows of an embedding
-    table, the constants it compares with); where it shows none, the widest range that the model runs with. The
-    reference stays empty where ONNX Runtime on this host lacks an operator of the model.
+    table, the constants it compares with); where it shows none, the widest range that the model runs with. For a
+    quantized model, numbers are drawn on which rounding decides nothing, if a few draws find such. The reference
+    stays empty where ONNX Runtime on this host lacks an operator of the model.
 
     Raises:
         UsageError: a given file does not fit its input.
@@ -90,11 +92,19 @@ def make_inputs(model: Model, seed: int, given: Mapping[str, Path] | None = None
     """
     files = given or {}
     fixed = {spec.name: _load_array(spec, files[spec.name]) for spec in model.inputs if spec.name in files}
-    attempts = _attempts(model, seed, fixed)
     try:
         reference = Reference(model)
     except OperatorMissing:
-        return Inputs(next(attempts), {})
+        return Inputs(next(_attempts(model, [seed], fixed)), {})
+
+    def draw(number: int) -> Inputs:
+        return _accepted(reference, _attempts(model, [seed, number] if number else [seed], fixed))
+
+    return draw(0) if len(fixed) == len(model.inputs) else surest(model, draw)
+
+
+def _accepted(reference: Reference, attempts: Iterator[Mapping[str, np.ndarray]]) -> Inputs:
+    """Return the first attempt that the model runs with."""
     problems = []
     for arrays in attempts:
         try:
@@ -104,7 +114,9 @@ def make_inputs(model: Model, seed: int, given: Mapping[str, Path] | None = None
     raise problems[0]
 
 
-def _attempts(model: Model, seed: int, fixed: Mapping[str, np.ndarray]) -> Iterator[Mapping[str, np.ndarray]]:
+def _attempts(
+    model: Model, seeds: Sequence[int], fixed: Mapping[str, np.ndarray]
+) -> Iterator[Mapping[str, np.ndarray]]:
     """Yield the inputs to try: with what the graph shows and every fallback, then with the fallbacks alone."""
     integers = [spec for spec in model.inputs if _is_integer(spec) and spec.name not in fixed]
     tried: list[Ranges] = []
@@ -114,7 +126,7 @@ def _attempts(model: Model, seed: int, fixed: Mapping[str, np.ndarray]) -> Itera
             if ranges not in tried:
                 tried.append(ranges)
                 yield {
-                    spec.name: fixed[spec.name] if spec.name in fixed else _draw(spec, seed, ranges)
+                    spec.name: fixed[spec.name] if spec.name in fixed else _draw(spec, seeds, ranges)
                     for spec in model.inputs
                 }
 
@@ -129,10 +141,10 @@ def _is_integer(spec: TensorSpec) -> bool:
     return spec.dtype.lstrip("u").startswith("int")
 
 
-def _draw(spec: TensorSpec, seed: int, ranges: Ranges) -> np.ndarray:
+def _draw(spec: TensorSpec, seeds: Sequence[int], ranges: Ranges) -> np.ndarray:
     import numpy as np
 
-    random = np.random.default_rng([seed, zlib.crc32(spec.name.encode())])
+    random = np.random.default_rng([*seeds, zlib.crc32(spec.name.encode())])
     if spec.dtype == "bool":
         return random.integers(int(MASK_WORD in spec.name.lower()), 2, spec.shape).astype(np.bool_)
     if _is_integer(spec):

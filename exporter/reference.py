@@ -24,8 +24,8 @@ class OperatorMissing(ModelError):
 class Reference:
     """A model loaded once into ONNX Runtime on the host's CPU, with one thread."""
 
-    def __init__(self, model: Model) -> None:
-        """Load a model.
+    def __init__(self, model: Model, *, optimized: bool = True) -> None:
+        """Load a model, with ONNX Runtime's optimizations of its graph or node by node.
 
         Raises:
             OperatorMissing: ONNX Runtime has no such operator.
@@ -44,6 +44,8 @@ class Reference:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        if not optimized:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         for name, size in model.dims.items():
             options.add_free_dimension_override_by_name(name, size)
         try:
