@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,18 +92,25 @@ def make_inputs(model: Model, seed: int, given: Mapping[str, Path] | None = None
     """
     files = given or {}
     fixed = {spec.name: _load_array(spec, files[spec.name]) for spec in model.inputs if spec.name in files}
+    tried = _ranges(model, fixed)
+
+    def arrays(number: int, ranges: Ranges) -> dict[str, np.ndarray]:
+        seeds = [seed, number] if number else [seed]
+        drawn = {spec.name: _draw(spec, seeds, ranges) for spec in model.inputs if spec.name not in fixed}
+        return {spec.name: {**fixed, **drawn}[spec.name] for spec in model.inputs}
+
     try:
         reference = Reference(model)
     except OperatorMissing:
-        return Inputs(next(_attempts(model, [seed], fixed)), {})
+        return Inputs(arrays(0, tried[0]), {})
 
     def draw(number: int) -> Inputs:
-        return _accepted(reference, _attempts(model, [seed, number] if number else [seed], fixed))
+        return _accepted(reference, (arrays(number, ranges) for ranges in tried))
 
     return draw(0) if len(fixed) == len(model.inputs) else surest(model, draw)
 
 
-def _accepted(reference: Reference, attempts: Iterator[Mapping[str, np.ndarray]]) -> Inputs:
+def _accepted(reference: Reference, attempts: Iterable[Mapping[str, np.ndarray]]) -> Inputs:
     """Return the first attempt that the model runs with."""
     problems = []
     for arrays in attempts:
@@ -114,10 +121,8 @@ def _accepted(reference: Reference, attempts: Iterator[Mapping[str, np.ndarray]]
     raise problems[0]
 
 
-def _attempts(
-    model: Model, seeds: Sequence[int], fixed: Mapping[str, np.ndarray]
-) -> Iterator[Mapping[str, np.ndarray]]:
-    """Yield the inputs to try: with what the graph shows and every fallback, then with the fallbacks alone."""
+def _ranges(model: Model, fixed: Collection[str]) -> list[Ranges]:
+    """Return the ranges to try: what the graph shows with every fallback, then the fallbacks alone."""
     integers = [spec for spec in model.inputs if _is_integer(spec) and spec.name not in fixed]
     tried: list[Ranges] = []
     for hints in (_hints(model) if integers else {}, {}):
@@ -125,10 +130,7 @@ def _attempts(
             ranges = {spec.name: hints.get(spec.name, fallback) for spec in integers}
             if ranges not in tried:
                 tried.append(ranges)
-                yield {
-                    spec.name: fixed[spec.name] if spec.name in fixed else _draw(spec, seeds, ranges)
-                    for spec in model.inputs
-                }
+    return tried
 
 
 def _hints(model: Model) -> Ranges:

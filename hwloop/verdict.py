@@ -75,6 +75,11 @@ class ProcessCheck:
         return f"{worst.words} (in {len(found)} of {len(judged.runs)} processes): {self.remedy}"
 
 
+def outputs_differ(measurement: Measurement) -> bool:
+    """Return whether a runtime computed something else on a device than the reference."""
+    return any(reason.startswith(OUTPUTS_DIFFER) for reason in measurement.reasons)
+
+
 def verdict_of(
     runs: Sequence[ProcessRun], summary: Summary, protocol: TimingProtocol, limits: Limits, *, emulated: bool
 ) -> tuple[Verdict, tuple[str, ...]]:

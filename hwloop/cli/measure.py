@@ -194,11 +194,10 @@ def _print_table(outcome: Outcome) -> None:
 
 
 def _exit_code(outcome: Outcome) -> int:
-    from hwloop.verdict import OUTPUTS_DIFFER
+    from hwloop.verdict import outputs_differ
 
     if outcome.interrupted:
         return INTERRUPTED
     if outcome.device_errors:
         return DEVICE_FAILED
-    wrong = any(reason.startswith(OUTPUTS_DIFFER) for one in outcome.measurements for reason in one.reasons)
-    return BAD_RESULT if wrong else 0
+    return BAD_RESULT if any(map(outputs_differ, outcome.measurements)) else 0

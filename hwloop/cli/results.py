@@ -107,7 +107,7 @@ def import_(
     Exit code: 0 all is in the store; 1 outputs are wrong; 2 the file is damaged, or of another job.
     """
     from hwloop.carried import import_results
-    from hwloop.verdict import OUTPUTS_DIFFER
+    from hwloop.verdict import outputs_differ
 
     with _open_store() as store:
         found = import_results(file, store, job)
@@ -120,8 +120,7 @@ def import_(
         console.print(measurement_table(found.measurements, console.width, ids=True))
     for line in import_notes(found):
         say(line)
-    wrong = any(reason.startswith(OUTPUTS_DIFFER) for one in found.measurements for reason in one.reasons)
-    raise typer.Exit(BAD_RESULT if wrong else 0)
+    raise typer.Exit(BAD_RESULT if any(map(outputs_differ, found.measurements)) else 0)
 
 
 def _list(store: Store, filters: Filters, as_json: bool, csv: Path | None, parquet: Path | None, samples: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hwloop.errors import DeviceRestless
 from hwloop.records import Measurement, Verdict
-from hwloop.verdict import OUTPUTS_DIFFER
+from hwloop.verdict import outputs_differ
 
 LEAST_DOUBTFUL = 3  # figures in a row of batches: one of a batch of one says little
 
@@ -26,7 +26,9 @@ class Unrest:
         Raises:
             DeviceRestless: of this batch, or of those before it without a pause, too many are INVALID.
         """
-        timed = [one for one in batch if not _is_wrong(one)]
+        timed = [one for one in batch if not outputs_differ(one)]
+        if not timed:
+            return
         doubtful = [one for one in timed if one.verdict is Verdict.INVALID]
         if len(doubtful) <= len(timed) / 2:
             del self._doubtful[device]
@@ -38,7 +40,3 @@ class Unrest:
                 f"most of its figures cannot be trusted: {'; '.join(doubtful[0].reasons)}",
                 remedy="End what else runs there, then give the same command: it goes on from here.",
             )
-
-
-def _is_wrong(measurement: Measurement) -> bool:
-    return any(reason.startswith(OUTPUTS_DIFFER) for reason in measurement.reasons)

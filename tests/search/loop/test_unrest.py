@@ -54,6 +54,7 @@ def test_a_good_batch_forgives(unrest):
 def test_networks_that_are_computed_wrongly_do_not_count(unrest):
     unrest.watch("pi", [WRONG] * 9)
     unrest.watch("pi", [WRONG, WRONG, DOUBTFUL])
+    unrest.watch("pi", [WRONG])
     with pytest.raises(DeviceRestless, match="foreign load"):
         unrest.watch("pi", [WRONG, WRONG, DOUBTFUL, DOUBTFUL])
 
