@@ -4,20 +4,24 @@
     python benchmarks/search_quality.py vit.csv --budget 120 --seeds 10 --strategy guided --strategy nsga2
     python benchmarks/search_quality.py vit.csv --constraint "latency<=1ms"
 
-Every search asks for the same number of candidates in the same batches, and is told what the table says. Hypervolumes
-are shares of that of the whole table; its box reaches a tenth beyond the worst values. `share_of_nsga2` is how many
-measurements the mean of the guided searches needs to reach the mean of NSGA-II's final hypervolumes, as a share of the
-budget. The last line is JSON: each table under its name, and the means of all at the top.
+Every search asks for the same number of candidates in the same batches, and is told what the table says; `--jobs`
+searches run at once. Hypervolumes are shares of that of the whole table; its box reaches a tenth beyond the worst
+values. `share_of_nsga2` is how many measurements the mean of the guided searches needs to reach the mean of NSGA-II's
+final hypervolumes, as a share of the budget. The last line is JSON: each table under its name, and the means of all at
+the top.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +60,9 @@ def main() -> None:
     parser.add_argument("--objectives", default="accuracy,latency,size")
     parser.add_argument("--constraint", action="append", default=[], help="repeatable")
     parser.add_argument("--budget", type=int, default=120, help="measurements a search")
-    parser.add_argument("--batch", type=int, default=5, help="candidates asked for at once")
+    parser.add_argument("--batch", type=int, default=2, help="candidates asked for at once")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="searches at a time; one for each processor")
     options = parser.parse_args()
     names = options.strategy or list(NAMES)
     goal = Goal.parse(options.objectives, options.constraint)
@@ -65,7 +70,7 @@ def main() -> None:
     for path in options.tables:
         case = load_case(path, goal)
         with counted(path.name, len(names) * options.seeds) as done:
-            curves = {name: searched(case, name, options, done, place) for place, name in enumerate(names)}
+            curves = all_searches(path, goal, names, options, done)
         found[path.stem] = figures(case, curves, options)
         show(path.name, found[path.stem])
     keys = [key for key in next(iter(found.values())) if key.startswith(("share_of", "hypervolume_"))]
@@ -73,6 +78,7 @@ def main() -> None:
     print(json.dumps({**found, **means}))
 
 
+@cache
 def load_case(path: Path, goal: Goal) -> Case:
     """Return a table with its genome; candidates that are missing from the file count as failed."""
     table = RecordedTable.read(path)
@@ -81,26 +87,43 @@ def load_case(path: Path, goal: Goal) -> Case:
     return Case(table, table.recipe.genome(), goal, box, hypervolume(goal, results, box))
 
 
-def searched(case: Case, name: str, options: argparse.Namespace, done: Any, place: int) -> dict[str, Any]:
-    """Return the hypervolume after each batch of a strategy, [seeds, batches], and how long it thought."""
-    curves, seconds = [], []
-    for seed in range(options.seeds):
-        strategy = load_strategy(name, case.genome, case.goal, seed)
-        results: list[Result] = []
-        curve = []
-        while len(results) < options.budget:
-            start = time.process_time()
-            asked = strategy.ask(min(options.batch, options.budget - len(results)))
-            told = [case.table.results.get(candidate, Result(candidate, None)) for candidate in asked]
-            strategy.tell(told)
-            seconds.append(time.process_time() - start)
-            results += told
-            curve.append(hypervolume(case.goal, results, case.box) / case.whole)
-            if not asked:
-                break
-        curves.append(curve)
-        done(place * options.seeds + seed + 1)
-    return {"curves": np.array(curves), "seconds": max(seconds)}
+def all_searches(
+    path: Path, goal: Goal, names: Sequence[str], options: argparse.Namespace, done: Callable[[int], None]
+) -> dict[str, dict[str, Any]]:
+    """Return, for each strategy, the hypervolume after each batch [seeds, batches] and the longest time it thought."""
+    pairs = [(name, seed) for name in names for seed in range(options.seeds)]
+    searches = {}
+    with ProcessPoolExecutor(options.jobs) as pool:
+        found = pool.map(partial(searched, path, goal, options.budget, options.batch), *zip(*pairs, strict=True))
+        for number, (pair, search) in enumerate(zip(pairs, found, strict=True), 1):
+            searches[pair] = search
+            done(number)
+    return {
+        name: {
+            "curves": np.array([searches[name, seed][0] for seed in range(options.seeds)]),
+            "seconds": max(searches[name, seed][1] for seed in range(options.seeds)),
+        }
+        for name in names
+    }
+
+
+def searched(path: Path, goal: Goal, budget: int, batch: int, name: str, seed: int) -> tuple[list[float], float]:
+    """Return the hypervolume after each batch of one search, and the processor seconds of its longest round."""
+    case = load_case(path, goal)  # once a process: a genome cannot be sent to one
+    strategy = load_strategy(name, case.genome, case.goal, seed)
+    results: list[Result] = []
+    curve, seconds = [], 0.0
+    while len(results) < budget:
+        start = time.process_time()
+        asked = strategy.ask(min(batch, budget - len(results)))
+        told = [case.table.results.get(candidate, Result(candidate, None)) for candidate in asked]
+        strategy.tell(told)
+        seconds = max(seconds, time.process_time() - start)
+        results += told
+        curve.append(hypervolume(case.goal, results, case.box) / case.whole)
+        if not asked:
+            break
+    return curve, seconds
 
 
 def figures(case: Case, searches: dict[str, dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:

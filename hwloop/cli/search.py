@@ -42,7 +42,7 @@ def search(
         typer.Option(metavar="WHAT<=LIMIT", help="latency<=5ms, accuracy>=90%, size<=2MB; repeatable."),
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="How many candidates are measured for a front.")] = 100,
-    batch: Annotated[int, typer.Option(min=1, help="Candidates proposed and measured at a time.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Candidates proposed and measured at a time.")] = 2,
     strategy: Annotated[str, typer.Option(help="guided, linas, nsga2, evolutionary or random.")] = "guided",
     weights: Annotated[str, typer.Option(help=WEIGHTS_HELP)] = "random",
     schemes: Annotated[

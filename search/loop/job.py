@@ -41,7 +41,7 @@ class SearchJob:
     runtime: Runtime
     task: str | None
     budget: int
-    batch: int = 5
+    batch: int = 2
     strategy: str = "guided"
     seed: int = 0
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
