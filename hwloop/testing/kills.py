@@ -28,7 +28,7 @@ LONGEST_PAUSE_S = 0.4
 LONGEST_WAIT_S = 3.0
 COMMAND_S = 120.0
 GONE_S = 30.0
-PROBE = re.compile("[a-z0-9_]{8}")
+PROBE_NAME = re.compile("[a-z0-9_]{8}")
 
 
 @dataclass
@@ -184,10 +184,10 @@ def _remains(folder: Path) -> list[str]:
         time.sleep(0.1)
     files = [str(path) for name in ("incoming", "") for path in (folder / "device" / name).glob("*.part.*")]
     files += [str(path) for path in (folder / "device" / "incoming").glob("*")]
-    files += [str(path) for path in (folder / "tmp").glob("*") if not _is_pythons_probe(path)]
+    files += [str(path) for path in (folder / "tmp").glob("*") if not is_pythons_probe(path)]
     return [*left, *files]
 
 
-def _is_pythons_probe(path: Path) -> bool:
+def is_pythons_probe(path: Path) -> bool:
     """Whether it is the file with which Python's tempfile tries a folder, before any program can know of it."""
-    return bool(PROBE.fullmatch(path.name)) and path.is_file() and path.read_bytes() in (b"", b"blat")
+    return bool(PROBE_NAME.fullmatch(path.name)) and path.is_file() and path.read_bytes() in (b"", b"blat")

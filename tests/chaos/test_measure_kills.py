@@ -4,12 +4,31 @@ import sys
 
 import pytest
 
-from hwloop.testing.kills import kill_campaign
+from hwloop.testing.kills import is_pythons_probe, kill_campaign
 from hwloop.testing.sshd import running_sshd
 
 
 def local(folder):
     return {"transport": "local", "cache_dir": str(folder / "device"), "limits": {"settle_s": 0}}
+
+
+@pytest.mark.parametrize("content", [b"", b"blat"])
+def test_the_file_with_which_python_tries_a_folder_is_nothing_left_behind(tmp_path, content):
+    (tmp_path / "k35pprfd").write_bytes(content)
+    assert is_pythons_probe(tmp_path / "k35pprfd")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("k35pprfd", b"blat more"), ("tmpk35pprfd", b""), ("hwloop-x", b""), ("MODEL123", b"")]
+)
+def test_every_other_file_is(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert not is_pythons_probe(tmp_path / name)
+
+
+def test_a_folder_of_such_a_name_is_left_behind(tmp_path):
+    (tmp_path / "k35pprfd").mkdir()
+    assert not is_pythons_probe(tmp_path / "k35pprfd")
 
 
 @pytest.mark.parametrize("seed", [1])
